@@ -1,0 +1,170 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"coxswain.dev/cox/internal/cri"
+)
+
+// Defaults of the flags that every command shares.
+const (
+	DefaultDataDir     = "/var/lib/coxswain"
+	DefaultRunDir      = "/run/coxswain"
+	DefaultListen      = "127.0.0.1:6443"
+	DefaultKubeconfig  = "/etc/coxswain/admin.kubeconfig"
+	DefaultPodCIDR     = "10.244.0.0/16"
+	DefaultServiceCIDR = "10.96.0.0/12"
+	ClusterDomain      = "cluster.local"
+)
+
+// Config is everything that can be set from outside. Its zero value is not
+// usable: AddFlags fills in the defaults.
+type Config struct {
+	// DataDir holds what must survive a reboot, RunDir sockets and pid files.
+	DataDir, RunDir string
+	// Listen is host:port of the API. It is also served on the Pods' gateway
+	// address, with the same port.
+	Listen string
+	// Kubeconfig is where the administrator's kubeconfig is written (0600).
+	Kubeconfig string
+	// MergeKubeconfig adds a context "coxswain" to the caller's own
+	// kubeconfig. It is off when Kubeconfig is not the default.
+	MergeKubeconfig bool
+	// PodCIDR and ServiceCIDR are IPv4 prefixes, PodCIDR /16 to /28 and
+	// ServiceCIDR /8 to /28; they must not overlap.
+	PodCIDR, ServiceCIDR string
+	// RegistryMirrors are NAME=URL pairs, such as
+	// docker.io=http://127.0.0.1:5000.
+	RegistryMirrors []string
+	// RuntimeEndpoint is the socket of a CRI runtime that somebody else runs;
+	// empty starts our own containerd.
+	RuntimeEndpoint string
+	// BinDir holds containerd, its shim, runc, cox-cni and pause.tar; empty
+	// means the directory of the running executable.
+	BinDir string
+	// NodeName is the name of this machine's Node; empty means the host name.
+	NodeName string
+	// Version is what `cox version` prints and the API server reports.
+	Version string
+}
+
+// AddFlags registers the flags shared by every command that works on an
+// instance.
+func (c *Config) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&c.DataDir, "data-dir", DefaultDataDir, "`directory` for what must survive a reboot")
+	flags.StringVar(&c.RunDir, "run-dir", DefaultRunDir, "`directory` for sockets and pid files")
+	flags.StringVar(&c.Listen, "listen", DefaultListen, "`host:port` on which the API is served")
+	flags.StringVar(&c.Kubeconfig, "kubeconfig", DefaultKubeconfig, "`file` for the administrator's kubeconfig")
+	flags.StringVar(&c.RuntimeEndpoint, "container-runtime-endpoint", "", "CRI `socket` of a runtime you run yourself (default: our own containerd)")
+	flags.StringVar(&c.BinDir, "bin-dir", "", "`directory` with containerd, its shim, runc and cox-cni (default: beside cox)")
+}
+
+// AddUpFlags registers the flags that only matter when an instance starts.
+func (c *Config) AddUpFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&c.PodCIDR, "pod-cidr", DefaultPodCIDR, "IPv4 `prefix` that Pods get addresses from")
+	flags.StringVar(&c.ServiceCIDR, "service-cidr", DefaultServiceCIDR, "IPv4 `prefix` that Services get addresses from")
+	flags.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "pull from another place, `NAME=URL` such as docker.io=http://127.0.0.1:5000 (repeatable)")
+	flags.BoolVar(&c.MergeKubeconfig, "merge-kubeconfig", true, "add a context \"coxswain\" to your own kubeconfig (only with the default --kubeconfig)")
+	flags.StringVar(&c.NodeName, "node-name", "", "`name` of this machine's Node (default: the host name)")
+}
+
+// parsed is a Config whose texts have been understood.
+type parsed struct {
+	Config
+	pods, services netip.Prefix
+	// gateway is the first address of the Pods' prefix, dns the tenth of the
+	// Services', kubernetes its first.
+	gateway, dns, kubernetes netip.Addr
+	port                     int
+	mirrors                  []cri.Mirror
+}
+
+// parse checks every value, and names the flag of each that is wrong.
+func (c Config) parse() (parsed, error) {
+	p := parsed{Config: c}
+	var errs []error
+	p.pods = parsePrefix("--pod-cidr", c.PodCIDR, 16, 28, &errs)
+	p.services = parsePrefix("--service-cidr", c.ServiceCIDR, 8, 28, &errs)
+	if p.pods.IsValid() && p.services.IsValid() {
+		if p.pods.Overlaps(p.services) {
+			errs = append(errs, fmt.Errorf("--pod-cidr %s and --service-cidr %s overlap: choose two separate ranges", p.pods, p.services))
+		}
+		p.gateway = p.pods.Addr().Next()
+		p.kubernetes = p.services.Addr().Next()
+		p.dns = nth(p.services.Addr(), 10)
+	}
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("--listen %q is not host:port (for example %s)", c.Listen, DefaultListen))
+	} else if p.port, err = strconv.Atoi(port); err != nil || p.port < 1 || p.port > 65535 {
+		errs = append(errs, fmt.Errorf("--listen %q: the port must be a number from 1 to 65535", c.Listen))
+	}
+	for _, text := range c.RegistryMirrors {
+		mirror, err := cri.ParseMirror(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--registry-mirror: %w", err))
+			continue
+		}
+		p.mirrors = append(p.mirrors, mirror)
+	}
+	for _, dir := range []struct {
+		flag string
+		path *string
+	}{{"--data-dir", &p.DataDir}, {"--run-dir", &p.RunDir}, {"--kubeconfig", &p.Kubeconfig}} {
+		absolute, err := filepath.Abs(*dir.path)
+		if *dir.path == "" || err != nil {
+			errs = append(errs, fmt.Errorf("%s %q is not a usable path", dir.flag, *dir.path))
+		}
+		*dir.path = absolute
+	}
+	if err := p.fillIn(); err != nil {
+		errs = append(errs, err)
+	}
+	return p, errors.Join(errs...)
+}
+
+// fillIn finds the values that depend on the machine.
+func (p *parsed) fillIn() error {
+	if p.BinDir == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("finding the directory of cox: %w; give it with --bin-dir", err)
+		}
+		p.BinDir = filepath.Dir(self)
+	}
+	if p.NodeName == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("reading the host name: %w; give one with --node-name", err)
+		}
+		p.NodeName = nodeName(name)
+	}
+	return nil
+}
+
+func parsePrefix(flag, text string, least, most int, errs *[]error) netip.Prefix {
+	prefix, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil || !prefix.Addr().Is4():
+		*errs = append(*errs, fmt.Errorf("%s %q is not an IPv4 prefix (for example %s)", flag, text, DefaultPodCIDR))
+	case prefix.Bits() < least || prefix.Bits() > most:
+		*errs = append(*errs, fmt.Errorf("%s %s: the prefix length must be from /%d to /%d", flag, text, least, most))
+	default:
+		return prefix.Masked()
+	}
+	return netip.Prefix{}
+}
+
+func nth(addr netip.Addr, n int) netip.Addr {
+	for range n {
+		addr = addr.Next()
+	}
+	return addr
+}

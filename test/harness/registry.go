@@ -1,0 +1,88 @@
+package harness
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"runtime"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/vishvananda/netns"
+)
+
+// ServeImages serves the images of bin/http-go.tar, under their published
+// names, from a registry on the instance's loopback. It returns host:port.
+func (i *Instance) ServeImages() string {
+	i.t.Helper()
+	listener, err := i.Listen("127.0.0.1:5000")
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := &http.Server{Handler: handler}
+	go server.Serve(listener)
+	i.t.Cleanup(func() { server.Close() })
+	pushImages(i.t, handler)
+	return "127.0.0.1:5000"
+}
+
+// pushImages puts the images in through the handler, with no network between.
+func pushImages(t testing.TB, handler http.Handler) {
+	t.Helper()
+	for _, version := range []string{"v1", "v2", "v3"} {
+		published, err := name.NewTag("gasbugs/http-go:" + version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := tarball.ImageFromPath(Binary("http-go.tar"), &published)
+		if err != nil {
+			t.Fatalf("%s: %v (run make)", published, err)
+		}
+		served, err := name.NewTag("registry.test/gasbugs/http-go:"+version, name.Insecure)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Write(served, image, remote.WithTransport(handlerTransport{handler})); err != nil {
+			t.Fatalf("pushing %s: %v", served, err)
+		}
+	}
+}
+
+// Listen opens a listener inside the instance's network namespace.
+func (i *Instance) Listen(address string) (net.Listener, error) {
+	var listener net.Listener
+	err := i.Inside(func() (err error) {
+		listener, err = net.Listen("tcp", address)
+		return err
+	})
+	return listener, err
+}
+
+// Inside runs f on a thread that is in the instance's network namespace.
+// Sockets that f opens stay there.
+func (i *Instance) Inside(f func() error) error {
+	result := make(chan error)
+	go func() {
+		// The thread is not unlocked: it ends with the goroutine, so that
+		// no other code runs in the wrong namespace.
+		runtime.LockOSThread()
+		handle, err := netns.GetFromPath(i.Namespace)
+		if err != nil {
+			result <- err
+			return
+		}
+		defer handle.Close()
+		if err := netns.Set(handle); err != nil {
+			result <- fmt.Errorf("entering %s: %w", i.Namespace, err)
+			return
+		}
+		result <- f()
+	}()
+	return <-result
+}
