@@ -1,0 +1,61 @@
+package apiserver
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"coxswain.dev/cox/internal/registry"
+)
+
+// versions are the group versions that the scheme knows, most of them served,
+// the others (autoscaling, policy) used by subresources.
+var versions = []struct {
+	version  schema.GroupVersion
+	addTypes func(*runtime.Scheme) error
+}{
+	{corev1.SchemeGroupVersion, corev1.AddToScheme},
+	{appsv1.SchemeGroupVersion, appsv1.AddToScheme},
+	{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme},
+	{authorizationv1.SchemeGroupVersion, authorizationv1.AddToScheme},
+	{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme},
+	{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme},
+	{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme},
+	{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme},
+	{policyv1.SchemeGroupVersion, policyv1.AddToScheme},
+	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
+}
+
+// NewScheme returns a scheme with every type of the API, its defaults and its
+// field selectors.
+func NewScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, v := range versions {
+		if err := registry.AddVersion(scheme, v.version, v.addTypes); err != nil {
+			return nil, err
+		}
+		if err := scheme.SetVersionPriority(v.version); err != nil {
+			return nil, err
+		}
+	}
+	// What the endpoints themselves speak, in no group.
+	unversioned := schema.GroupVersion{Version: "v1"}
+	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
+	addDefaults(scheme)
+	for _, kind := range kinds {
+		if err := kind.AddFieldLabels(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return scheme, nil
+}

@@ -1,0 +1,99 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// logCore passes etcd's log lines to slog: errors and worse as they are, all
+// else at debug level, since etcd warns about a lone member's normal life.
+type logCore struct {
+	out *slog.Logger
+	// fatal is called with the reason when etcd gives up after the start.
+	fatal func(error)
+	// started is true once Start has returned: before that etcd's giving up
+	// becomes a panic, which Start recovers.
+	started atomic.Bool
+}
+
+func newLogCore(out *slog.Logger, fatal func(error)) *logCore {
+	if out == nil {
+		out = slog.New(slog.DiscardHandler)
+	}
+	if fatal == nil {
+		fatal = func(err error) {
+			out.Error(err.Error())
+			os.Exit(1)
+		}
+	}
+	return &logCore{out: out, fatal: fatal}
+}
+
+func (c *logCore) logger() *zap.Logger {
+	return zap.New(c, zap.WithFatalHook(giveUp{c}), zap.WithPanicHook(giveUp{c}))
+}
+
+// Enabled implements zapcore.Core.
+func (c *logCore) Enabled(level zapcore.Level) bool {
+	return level >= zapcore.ErrorLevel || c.out.Enabled(context.Background(), slog.LevelDebug)
+}
+
+// With implements zapcore.Core.
+func (c *logCore) With([]zapcore.Field) zapcore.Core { return c }
+
+// Check implements zapcore.Core.
+func (c *logCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(entry.Level) {
+		return checked.AddCore(entry, c)
+	}
+	return checked
+}
+
+// Write implements zapcore.Core.
+func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	if entry.Level > zapcore.ErrorLevel {
+		return nil // giveUp tells it, once and with its reason
+	}
+	level := slog.LevelDebug
+	if entry.Level == zapcore.ErrorLevel {
+		level = slog.LevelError
+	}
+	encoded := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(encoded)
+	}
+	attributes := make([]slog.Attr, 0, len(encoded.Fields))
+	for key, value := range encoded.Fields {
+		attributes = append(attributes, slog.Any(key, value))
+	}
+	c.out.LogAttrs(context.Background(), level, "etcd: "+entry.Message, attributes...)
+	return nil
+}
+
+// Sync implements zapcore.Core.
+func (c *logCore) Sync() error { return nil }
+
+// giveUp is what etcd's "fatal" and "panic" log levels end in.
+type giveUp struct{ core *logCore }
+
+// OnWrite implements zapcore.CheckWriteHook.
+func (g giveUp) OnWrite(checked *zapcore.CheckedEntry, fields []zapcore.Field) {
+	reason := errors.New(checked.Message)
+	for _, f := range fields {
+		if f.Type == zapcore.ErrorType {
+			reason = fmt.Errorf("%s: %w", checked.Message, f.Interface.(error))
+		}
+	}
+	if !g.core.started.Load() {
+		panic(reason)
+	}
+	g.core.fatal(fmt.Errorf("the store cannot go on: %w", reason))
+	panic(reason)
+}

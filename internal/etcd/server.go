@@ -1,0 +1,100 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+// Config says where a Server keeps its data and where it listens.
+type Config struct {
+	// DataDir holds the data and is created with mode 0700.
+	DataDir string
+	// Socket is the path of the unix socket, at most 107 bytes long (the
+	// kernel's limit). A stale socket file is replaced.
+	Socket string
+	Logger *slog.Logger
+	// Fatal is called when the running store can no longer keep its promise
+	// (a full or broken disk). Nil logs the sentence and ends the process.
+	Fatal func(error)
+}
+
+// Server is a running store.
+type Server struct {
+	etcd     *embed.Etcd
+	socket   string
+	compact  *compactor
+	stopOnce sync.Once
+}
+
+// Start opens the data, and returns as soon as the socket takes connections.
+// They are answered a moment later, when the member has elected itself: see
+// Ready. The caller's own preparations run meanwhile.
+func Start(ctx context.Context, config Config) (*Server, error) {
+	if err := prepare(config); err != nil {
+		return nil, err
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	logs := newLogCore(config.Logger, config.Fatal)
+	member, err := open(config, logs)
+	if err != nil {
+		return nil, explain(config, err)
+	}
+	logs.started.Store(true)
+	s := &Server{etcd: member, socket: config.Socket}
+	s.compact = startCompactor(member.Server, member.Server.ReadyNotify(), config.Logger)
+	return s, nil
+}
+
+// open runs etcd's start, and turns its panics over broken files into errors.
+func open(config Config, logs *logCore) (member *embed.Etcd, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			member, err = nil, fmt.Errorf("%v", broken)
+		}
+	}()
+	return embed.StartEtcd(memberConfig(config, logs))
+}
+
+// prepare makes the directories, and checks what the kernel would refuse with
+// a worse sentence.
+func prepare(config Config) error {
+	const socketPathLimit = 107 // sun_path without its NUL
+	if len(config.Socket) > socketPathLimit {
+		return fmt.Errorf("the store's socket path %q is %d bytes long, the kernel allows %d: choose a shorter --run-dir", config.Socket, len(config.Socket), socketPathLimit)
+	}
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("creating the store's directory: %w: choose another --data-dir", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(config.Socket), 0o700); err != nil {
+		return fmt.Errorf("creating the store's socket directory: %w: choose another --run-dir", err)
+	}
+	if err := os.Remove(config.Socket); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("removing a stale socket of the store: %w", err)
+	}
+	return nil
+}
+
+// Endpoint is the URL of the unix socket.
+func (s *Server) Endpoint() string { return (&url.URL{Scheme: "unix", Path: s.socket}).String() }
+
+// Ready is closed when requests are answered.
+func (s *Server) Ready() <-chan struct{} { return s.etcd.Server.ReadyNotify() }
+
+// Close ends open requests, writes out what is buffered and releases the data
+// directory. It may be called more than once.
+func (s *Server) Close() {
+	s.stopOnce.Do(func() {
+		s.compact.stop()
+		s.etcd.Close()
+		os.Remove(s.socket)
+	})
+}
