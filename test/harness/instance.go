@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type Instance struct {
 	cox      *exec.Cmd
 	exited   chan error
 	watchdog io.Closer
+	removed  sync.Once
 }
 
 // New makes the place for an instance, and starts nothing in it. extra are
@@ -55,7 +57,7 @@ func New(t testing.TB, extra ...string) *Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(i.cleanUp)
+	t.Cleanup(i.Remove)
 	i.host("ip", "netns", "add", filepath.Base(dir))
 	i.host("nsenter", "--net="+i.Namespace, "ip", "link", "set", "lo", "up")
 	return i
@@ -82,6 +84,12 @@ func (i *Instance) Flags() []string {
 // says that it is ready.
 func (i *Instance) Up() {
 	i.t.Helper()
+	i.Begin()()
+}
+
+// Begin starts cox; the returned function waits until it says that it is ready.
+func (i *Instance) Begin() (awaitReady func()) {
+	i.t.Helper()
 	log, err := os.OpenFile(i.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		i.t.Fatal(err)
@@ -104,12 +112,15 @@ func (i *Instance) Up() {
 		io.Copy(watch, stdout)
 		i.exited <- i.cox.Wait()
 	}()
-	select {
-	case <-ready:
-	case err := <-i.exited:
-		i.t.Fatalf("cox up ended: %v\n%s", err, i.LogTail())
-	case <-time.After(StartDeadline):
-		i.t.Fatalf("cox up was not ready in %v\n%s", StartDeadline, i.LogTail())
+	return func() {
+		i.t.Helper()
+		select {
+		case <-ready:
+		case err := <-i.exited:
+			i.t.Fatalf("cox up ended: %v\n%s", err, i.LogTail())
+		case <-time.After(StartDeadline):
+			i.t.Fatalf("cox up was not ready in %v\n%s", StartDeadline, i.LogTail())
+		}
 	}
 }
 
@@ -219,10 +230,15 @@ func (i *Instance) LogTail() string {
 	return fmt.Sprintf("--- the end of %s\n%s", i.Log, content)
 }
 
-// cleanUp stops everything and removes it. A failed test's log is printed.
-func (i *Instance) cleanUp() {
+// Remove stops everything and removes it, as the end of the test does. A
+// failed test's log is printed first.
+func (i *Instance) Remove() {
 	if i.t.Failed() {
 		i.t.Log(i.LogTail())
 	}
-	i.watchdog.Close()
+	i.removed.Do(func() {
+		if err := i.watchdog.Close(); err != nil {
+			i.t.Errorf("the watchdog of %s: %v", i.Dir, err)
+		}
+	})
 }
