@@ -24,7 +24,7 @@ func Background(ctx context.Context, config Config, args []string, out io.Writer
 	if err != nil {
 		return err
 	}
-	if err := parsed.preflightQuick(); err != nil {
+	if err := requireRoot(); err != nil {
 		return err
 	}
 	logPath := filepath.Join(parsed.DataDir, "logs", "cox.log")

@@ -130,6 +130,22 @@ func (c Config) parse() (parsed, error) {
 	return p, errors.Join(errs...)
 }
 
+// parseShared is parse for a command that has only the shared flags.
+func (c Config) parseShared() (parsed, error) {
+	c.PodCIDR, c.ServiceCIDR = DefaultPodCIDR, DefaultServiceCIDR
+	return c.parse()
+}
+
+func (p parsed) engineConfig() cri.Config {
+	return cri.Config{
+		BinDir:   p.BinDir,
+		DataDir:  p.DataDir,
+		RunDir:   p.RunDir,
+		Endpoint: p.RuntimeEndpoint,
+		Mirrors:  p.mirrors,
+	}
+}
+
 // fillIn finds the values that depend on the machine.
 func (p *parsed) fillIn() error {
 	if p.BinDir == "" {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -75,4 +76,25 @@ func readPID(file *os.File) int {
 	n, _ := file.ReadAt(text[:], 0)
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(text[:n])))
 	return pid
+}
+
+// awaitUnlocked waits until no process works on dataDir.
+func awaitUnlocked(ctx context.Context, dataDir string) error {
+	file, err := os.Open(lockPath(dataDir))
+	if err != nil {
+		return err
+	}
+	free := make(chan error, 1)
+	go func() {
+		defer file.Close()
+		// The kernel wakes us when the lock is let go. If that is after
+		// ctx's end, the command has ended by then and this with it.
+		free <- unix.Flock(int(file.Fd()), unix.LOCK_SH)
+	}()
+	select {
+	case err := <-free:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -9,11 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// preflight finds what would make a start fail, before anything is changed.
-func (p parsed) preflight() error {
+// requireRoot comes first: nothing can be made without it.
+func requireRoot() error {
 	if os.Geteuid() != 0 {
 		return errors.New("cox up must run as root: it makes containers, network interfaces and firewall rules. Try `sudo cox up`")
 	}
+	return nil
+}
+
+// preflight finds what would make a start fail, before anything is started.
+func (p parsed) preflight() error {
 	if _, err := os.Stat("/sys/fs/cgroup"); err != nil {
 		return errors.New("no cgroups: /sys/fs/cgroup is missing. Mount them (systemd does), or give the container cox runs in access to them")
 	}
