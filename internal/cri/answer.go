@@ -43,8 +43,8 @@ func dial(endpoint string) (*grpc.ClientConn, error) {
 }
 
 // checkAnswers waits until somebody listens on the endpoint and the runtime
-// says that it is ready. Only a missing listener is waited for: any other
-// answer is final.
+// says that it is ready. Only those two are waited for: any other answer is
+// final.
 func checkAnswers(ctx context.Context, endpoint string) error {
 	if err := awaitListener(ctx, strings.TrimPrefix(endpoint, "unix://")); err != nil {
 		return err
@@ -54,12 +54,9 @@ func checkAnswers(ctx context.Context, endpoint string) error {
 		return err
 	}
 	defer conn.Close()
-	answer, err := runtimev1.NewRuntimeServiceClient(conn).Status(ctx, &runtimev1.StatusRequest{}, grpc.WaitForReady(true))
-	if status.Code(err) == codes.Unimplemented {
-		return errors.New("it does not serve CRI")
-	}
+	answer, err := awaitStatus(ctx, runtimev1.NewRuntimeServiceClient(conn))
 	if err != nil {
-		return fmt.Errorf("asking for its status: %s", status.Convert(err).Message())
+		return err
 	}
 	for _, condition := range answer.GetStatus().GetConditions() {
 		if condition.Type == runtimev1.RuntimeReady && !condition.Status {
@@ -67,6 +64,28 @@ func checkAnswers(ctx context.Context, endpoint string) error {
 		}
 	}
 	return nil
+}
+
+// awaitStatus asks until the runtime has loaded the containers that it knows:
+// it listens before that, and answers that it is unavailable.
+func awaitStatus(ctx context.Context, client runtimev1.RuntimeServiceClient) (*runtimev1.StatusResponse, error) {
+	for {
+		answer, err := client.Status(ctx, &runtimev1.StatusRequest{}, grpc.WaitForReady(true))
+		switch status.Code(err) {
+		case codes.OK:
+			return answer, nil
+		case codes.Unimplemented:
+			return nil, errors.New("it does not serve CRI")
+		case codes.Unavailable:
+		default:
+			return nil, fmt.Errorf("asking for its status: %s", status.Convert(err).Message())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("it is still not ready: %s", status.Convert(err).Message())
+		case <-time.After(retryPeriod):
+		}
+	}
 }
 
 func awaitListener(ctx context.Context, path string) error {
