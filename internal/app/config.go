@@ -52,6 +52,8 @@ type Config struct {
 	BinDir string
 	// NodeName is the name of this machine's Node; empty means the host name.
 	NodeName string
+	// LogLevel is debug, info, warn or error.
+	LogLevel string
 	// Version is what `cox version` prints and the API server reports.
 	Version string
 }
@@ -73,6 +75,7 @@ func (c *Config) AddUpFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.ServiceCIDR, "service-cidr", DefaultServiceCIDR, "IPv4 `prefix` that Services get addresses from")
 	flags.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "pull from another place, `NAME=URL` such as docker.io=http://127.0.0.1:5000 (repeatable)")
 	flags.BoolVar(&c.MergeKubeconfig, "merge-kubeconfig", true, "add a context \"coxswain\" to your own kubeconfig (only with the default --kubeconfig)")
+	flags.StringVar(&c.LogLevel, "log-level", "warn", "how much is logged to standard error: debug, info, warn or error (`level`)")
 	flags.StringVar(&c.NodeName, "node-name", "", "`name` of this machine's Node (default: the host name)")
 }
 

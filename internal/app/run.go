@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -55,12 +53,16 @@ func run(ctx context.Context, config Config, out io.Writer, ready func()) error 
 		return err
 	}
 
+	logger, err := newLogger(os.Stderr, settings.LogLevel)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	i := &instance{
 		parsed:   settings,
 		progress: NewProgress(out),
-		log:      newLogger(os.Stderr),
+		log:      logger,
 		fail:     func(part string, err error) { cancel(fmt.Errorf("%s: %w", part, err)) },
 	}
 	defer i.stop()
@@ -114,10 +116,3 @@ func startError(ctx context.Context, err error) error {
 	return err
 }
 
-func newLogger(out io.Writer) *slog.Logger {
-	level := slog.LevelWarn
-	if err := level.UnmarshalText([]byte(strings.ToUpper(os.Getenv("COXSWAIN_LOG")))); err != nil {
-		level = slog.LevelWarn
-	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
-}
