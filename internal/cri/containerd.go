@@ -28,7 +28,7 @@ func (f facts) containerdConfig(c Config) string {
 		"State":       c.stateDir(),
 		"Socket":      c.socket(),
 		"ShimSockets": sockets,
-		"Certs":       c.certsDir() + ":/etc/containerd/certs.d:/etc/docker/certs.d",
+		"Certs":       c.certsDir(),
 		"CNIConf":     c.CNIConfDir,
 		"CNIBin":      c.CNIBinDir,
 		"Shim":        c.binary("containerd-shim-runc-v2"),

@@ -99,7 +99,7 @@ func (e *Engine) prepare() error {
 	if err := os.MkdirAll(e.config.logDir(), 0o755); err != nil {
 		return fmt.Errorf("making the log directory: %w", err)
 	}
-	if err := writeMirrors(e.config.certsDir(), e.config.Mirrors); err != nil {
+	if err := writeMirrors(e.config.certsDir(), e.config.Mirrors, systemCerts); err != nil {
 		return err
 	}
 	facts, err := e.config.examine()

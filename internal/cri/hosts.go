@@ -1,7 +1,9 @@
 package cri
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -9,27 +11,25 @@ import (
 	"strings"
 )
 
+// systemCerts are where an administrator puts certificates and settings of
+// registries for containerd and Docker; the first that has a registry counts.
+var systemCerts = []string{"/etc/containerd/certs.d", "/etc/docker/certs.d"}
+
 // writeMirrors writes one hosts.toml per mirrored registry, in the layout that
-// containerd reads at every pull, and removes those of mirrors no longer given.
-func writeMirrors(dir string, mirrors []Mirror) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("writing registry mirrors: %w", err)
-	}
+// containerd reads at every pull. Other registries get a link to what the
+// system has on them, since containerd's transfer service knows one directory
+// only. What an earlier start wrote is replaced.
+func writeMirrors(dir string, mirrors []Mirror, system []string) error {
 	byFolder := map[string][]Mirror{}
 	for _, mirror := range mirrors {
 		folder := mirror.folder()
 		byFolder[folder] = append(byFolder[folder], mirror)
 	}
-	old, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("reading registry mirrors: %w", err)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing registry mirrors: %w", err)
 	}
-	for _, entry := range old {
-		if byFolder[entry.Name()] == nil {
-			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
-				return fmt.Errorf("removing an old registry mirror: %w", err)
-			}
-		}
+	if err := removeOthers(dir, byFolder); err != nil {
+		return fmt.Errorf("removing old registry mirrors: %w", err)
 	}
 	for folder, group := range byFolder {
 		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
@@ -37,6 +37,42 @@ func writeMirrors(dir string, mirrors []Mirror) error {
 		}
 		if err := replaceFile(filepath.Join(dir, folder, "hosts.toml"), []byte(hostsFile(group)), 0o600); err != nil {
 			return fmt.Errorf("writing the mirrors of %s: %w", group[0].Registry, err)
+		}
+	}
+	return linkSystem(dir, system)
+}
+
+// removeOthers removes folders of registries without a mirror, and all links.
+func removeOthers(dir string, wanted map[string][]Mirror) error {
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range old {
+		if entry.IsDir() && wanted[entry.Name()] != nil {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func linkSystem(dir string, system []string) error {
+	for _, from := range system {
+		entries, err := os.ReadDir(from)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading the system's registry settings: %w", err)
+		}
+		for _, entry := range entries {
+			err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(dir, entry.Name()))
+			if err != nil && !errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("linking the system's registry settings: %w", err)
+			}
 		}
 	}
 	return nil
