@@ -35,6 +35,11 @@ func inProcessConfig(handler *inprocess.Handler, userName string, groups ...stri
 	}
 }
 
+// loopback is the configuration of the server's own client.
+func (s *Server) loopback() *rest.Config {
+	return inProcessConfig(s.inProcess, user.APIServerUser, user.SystemPrivilegedGroup)
+}
+
 // CA is the certificate that the server is trusted by, PEM.
 func (s *Server) CA() []byte { return s.authority.Certificate() }
 

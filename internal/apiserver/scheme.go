@@ -36,9 +36,9 @@ var versions = []struct {
 	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
 }
 
-// NewScheme returns a scheme with every type of the API, its defaults and its
+// newScheme returns a scheme with every type of the API, its defaults and its
 // field selectors.
-func NewScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
+func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, v := range versions {
 		if err := registry.AddVersion(scheme, v.version, v.addTypes); err != nil {

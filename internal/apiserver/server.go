@@ -8,16 +8,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
-	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 
 	"coxswain.dev/cox/internal/apiserver/inprocess"
 	"coxswain.dev/cox/internal/apiserver/pki"
-	"coxswain.dev/cox/internal/registry"
 )
 
 const (
@@ -34,8 +31,13 @@ type Server struct {
 	inProcess *inprocess.Handler
 	sockets   *listener
 	stores    *stores
-	generic   *genericapiserver.GenericAPIServer
-	ready     chan struct{}
+	// client and informers are the server's own view of what it serves, as
+	// system:apiserver.
+	client    kubernetes.Interface
+	informers informers.SharedInformerFactory
+	*access
+	generic *genericapiserver.GenericAPIServer
+	ready   chan struct{}
 }
 
 // New opens the listening sockets and builds the server. After an error
@@ -61,10 +63,18 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// build assembles the generic server.
-func (s *Server) build() error {
-	served := kinds()
-	scheme, err := NewScheme(served)
+// build assembles the server from the inside out.
+func (s *Server) build() (err error) {
+	s.client, err = kubernetes.NewForConfig(s.loopback())
+	if err != nil {
+		return fmt.Errorf("the API server's own client: %w", err)
+	}
+	s.informers = informers.NewSharedInformerFactory(s.client, 0)
+	if s.access, err = newAccess(s.authority, s.informers); err != nil {
+		return err
+	}
+	served := s.kinds()
+	scheme, err := newScheme(served)
 	if err != nil {
 		return fmt.Errorf("the API's types: %w", err)
 	}
@@ -90,11 +100,13 @@ func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFa
 	if config.SecureServing, err = serving(s.authority, s.config, s.sockets); err != nil {
 		return nil, err
 	}
-	if config.Authentication.Authenticator, err = authentication(s.authority); err != nil {
+	if config.AdmissionControl, err = s.admissionChain(); err != nil {
 		return nil, err
 	}
-	config.Authorization.Authorizer = authorizerfactory.NewPrivilegedGroups(user.SystemPrivilegedGroup)
-	config.LoopbackClientConfig = inProcessConfig(s.inProcess, user.APIServerUser, user.SystemPrivilegedGroup)
+	config.Authentication.Authenticator = s.authenticator
+	config.Authorization.Authorizer = s.authorizer
+	config.RuleResolver = s.policy
+	config.LoopbackClientConfig = s.loopback()
 	config.EffectiveVersion = newEffectiveVersion(s.config.Version)
 	config.RESTOptionsGetter = s.stores
 	config.ExternalAddress = s.sockets.Addr().String()
@@ -108,52 +120,18 @@ func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFa
 	return config, nil
 }
 
-// install puts the resources below /api and /apis.
-func (s *Server) install(scheme *runtime.Scheme, codecs serializer.CodecFactory, served []registry.Builder) error {
-	groups := map[string]*genericapiserver.APIGroupInfo{}
-	for _, kind := range served {
-		version := kind.GroupVersion()
-		group, ok := groups[version.Group]
-		if !ok {
-			info := genericapiserver.NewDefaultAPIGroupInfo(version.Group, scheme, runtime.NewParameterCodec(scheme), codecs)
-			group = &info
-			groups[version.Group] = group
-		}
-		storages, err := kind.Build(scheme, s.stores)
-		if err != nil {
-			return err
-		}
-		addStorages(group, version, storages)
-	}
-	if core, ok := groups[""]; ok {
-		if err := s.generic.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, core); err != nil {
-			return fmt.Errorf("serving the core group: %w", err)
-		}
-		delete(groups, "")
-	}
-	for _, name := range groupOrder(groups) {
-		if err := s.generic.InstallAPIGroup(groups[name]); err != nil {
-			return fmt.Errorf("serving the group %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func addStorages(group *genericapiserver.APIGroupInfo, version schema.GroupVersion, storages map[string]rest.Storage) {
-	resources := group.VersionedResourcesStorageMap[version.Version]
-	if resources == nil {
-		resources = map[string]rest.Storage{}
-		group.VersionedResourcesStorageMap[version.Version] = resources
-	}
-	for path, storage := range storages {
-		resources[path] = storage
-	}
-}
-
 // Run serves until ctx ends, and then lets open requests finish for a moment.
+// It is called once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.stores.close()
-	if err := s.generic.AddPostStartHook("ready", func(hook genericapiserver.PostStartHookContext) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := s.generic.AddPostStartHook("bootstrap", func(hook genericapiserver.PostStartHookContext) error {
+		if err := s.bootstrap(hook); err != nil {
+			// Returned, the error would end the process without a word.
+			cancel(fmt.Errorf("preparing the API: %w", err))
+			return nil
+		}
 		close(s.ready)
 		return nil
 	}); err != nil {
@@ -161,10 +139,17 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	prepared := s.generic.PrepareRun()
 	s.inProcess.Set(s.generic.Handler)
-	return prepared.RunWithContext(ctx)
+	if err := prepared.RunWithContext(ctx); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != context.Canceled && cause != context.DeadlineExceeded {
+		return cause
+	}
+	return nil
 }
 
-// Ready is closed when requests are answered.
+// Ready is closed when requests are answered, and all that every installation
+// starts with is there.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Addr is the address of the first --listen, with the port that is really

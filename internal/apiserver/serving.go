@@ -1,21 +1,13 @@
 package apiserver
 
 import (
-	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"os"
 
-	apiserverapi "k8s.io/apiserver/pkg/apis/apiserver"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/group"
-	"k8s.io/apiserver/pkg/authentication/request/anonymous"
-	"k8s.io/apiserver/pkg/authentication/request/union"
-	x509request "k8s.io/apiserver/pkg/authentication/request/x509"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 
-	"coxswain.dev/cox/internal/apiserver/inprocess"
 	"coxswain.dev/cox/internal/apiserver/pki"
 )
 
@@ -54,21 +46,4 @@ func servedAddresses(config Config, sockets *listener) []netip.Addr {
 		addresses = append(addresses, config.PodGateway)
 	}
 	return addresses
-}
-
-// authentication decides who a request is from: code of this process, the
-// holder of a client certificate, or anybody.
-func authentication(authority *pki.Authority) (authenticator.Request, error) {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(authority.Certificate())
-	options := x509request.DefaultVerifyOptions()
-	options.Roots = pool
-	known := union.New(
-		inprocess.Authenticator{},
-		x509request.New(options, x509request.CommonNameUserConversion),
-	)
-	return union.NewFailOnError(
-		group.NewAuthenticatedGroupAdder(known),
-		anonymous.NewAuthenticator([]apiserverapi.AnonymousAuthCondition{}),
-	), nil
 }

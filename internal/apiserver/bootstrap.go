@@ -1,0 +1,60 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"coxswain.dev/cox/internal/apiserver/rbac"
+)
+
+// namespaces exist in every installation.
+var namespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
+
+// bootstrap creates what every installation starts with, and waits until the
+// server's own view of roles and namespaces is complete.
+func (s *Server) bootstrap(ctx context.Context) error {
+	s.informers.Start(ctx.Done())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return rbac.Bootstrap(ctx, s.client.RbacV1()) })
+	group.Go(func() error { return s.ensureNamespaces(ctx) })
+	group.Go(func() error {
+		for kind, synced := range s.informers.WaitForCacheSync(ctx.Done()) {
+			if !synced {
+				return fmt.Errorf("reading all %s: %w", kind, context.Cause(ctx))
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func (s *Server) ensureNamespaces(ctx context.Context) error {
+	existing, err := s.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("reading the namespaces: %w", err)
+	}
+	known := map[string]bool{}
+	for _, namespace := range existing.Items {
+		known[namespace.Name] = true
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, name := range namespaces {
+		if known[name] {
+			continue
+		}
+		group.Go(func() error {
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			_, err := s.client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{})
+			if err != nil && !errors.IsAlreadyExists(err) {
+				return fmt.Errorf("creating the namespace %q: %w", name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
