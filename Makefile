@@ -42,7 +42,7 @@ $(BIN)/.stamp: FORCE
 $(BIN)/cox: $(call sources,cmd/cox internal) go.mod go.sum $(BIN)/.stamp
 	$(call timed,CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $@ ./cmd/cox)
 
-$(BIN)/cox-cni: $(call sources,cmd/cox-cni internal/network) go.mod go.sum
+$(BIN)/cox-cni: $(call sources,cmd/cox-cni internal/cni) go.mod go.sum
 	$(call timed,CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/cox-cni)
 
 # --- the engine
