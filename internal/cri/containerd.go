@@ -33,6 +33,7 @@ func (f facts) containerdConfig(c Config) string {
 		"CNIBin":      c.CNIBinDir,
 		"Shim":        c.binary("containerd-shim-runc-v2"),
 		"Runc":        c.binary("runc"),
+		"RuncState":   c.runPath("runc"),
 		"Pause":       PauseImage,
 		"Snapshotter": f.Snapshotter,
 		"RestrictOOM": f.RestrictOOM,

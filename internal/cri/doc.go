@@ -19,7 +19,7 @@
 //	R/containerd/containerd.sock   CRI and containerd's own API
 //	R/containerd/engine.json       which process is ours, and for what configuration
 //	R/containerd/certs.d/          registry mirrors
-//	R/containerd/state/            containerd's volatile state
+//	R/containerd/state/, runc/, s/ volatile state of containerd, runc and the shims
 //	D/containerd/                  images, snapshots, metadata
 //	D/logs/containerd.log          bounded, one older file is kept
 package cri

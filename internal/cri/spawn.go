@@ -123,7 +123,7 @@ func launch(config Config, log *os.File) (*process, error) {
 
 // tuning is what containerd's Go runtime is told; docs/adr/0003-engine.md has
 // the measurements behind it.
-var tuning = []string{"GOGC=50", "GOMAXPROCS=2"}
+var tuning = []string{"GOGC=50"}
 
 // environment passes on what cox was given, proxies above all, without what
 // systemd meant for cox alone.
