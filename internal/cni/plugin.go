@@ -207,7 +207,7 @@ func (w *wire) result(namespace string) *current.Result {
 		CNIVersion: current.ImplementedSpecVersion,
 		Interfaces: []*current.Interface{
 			{Name: w.hostName, Mac: hostMAC.String()},
-			{Name: w.podName, Mac: podMAC.String(), Mtu: w.mtu, Sandbox: namespace},
+			{Name: w.podName, Mac: podMAC(w.pod).String(), Mtu: w.mtu, Sandbox: namespace},
 		},
 		IPs: []*current.IPConfig{{
 			Interface: &podInterface,

@@ -17,16 +17,21 @@ import (
 // LinkPrefix begins the name of the host's end of every Pod's veth pair.
 const LinkPrefix = "coxp"
 
-// RouteProtocol marks the routes that are ours; `ip route` prints it.
-const RouteProtocol = 0xC0
+// RouteProtocol marks the routes that are ours; `ip route` prints it. It is one
+// that no routing daemon has registered.
+const RouteProtocol = 197
 
 // hostMAC is the link address of the host's end of every pair. Each pair is a
 // link of its own, so that it need not be unique; being set, not chosen by the
 // kernel, it is left alone by udev's MACAddressPolicy.
 var hostMAC = net.HardwareAddr{0x02, 0xc0, 0x00, 0x00, 0x00, 0x01}
 
-// podMAC is likewise, of the Pod's end.
-var podMAC = net.HardwareAddr{0x02, 0xc0, 0x00, 0x00, 0x00, 0x02}
+// podMAC is the link address of the Pod's end. It follows from the Pod's
+// address, so that programs which take it for an identity find it unique.
+func podMAC(pod netip.Addr) net.HardwareAddr {
+	ip := pod.As4()
+	return net.HardwareAddr{0x02, 0xc0, ip[0], ip[1], ip[2], ip[3]}
+}
 
 // defaultMTU is used on a machine without a default route.
 const defaultMTU = 1500
@@ -53,7 +58,7 @@ func (w *wire) connect(namespace netns.NsHandle) (err error) {
 	veth := &netlink.Veth{
 		LinkAttrs:        netlink.LinkAttrs{Name: w.hostName, HardwareAddr: hostMAC, MTU: w.mtu},
 		PeerName:         w.podName,
-		PeerHardwareAddr: podMAC,
+		PeerHardwareAddr: podMAC(w.pod),
 		PeerNamespace:    netlink.NsFd(namespace),
 	}
 	if err := netlink.LinkAdd(veth); err != nil {
@@ -133,7 +138,7 @@ func (w *wire) configureHost() error {
 	if err := netlink.LinkSetUp(link); err != nil {
 		return err
 	}
-	if err := netlink.NeighSet(permanent(link, w.pod, podMAC)); err != nil {
+	if err := netlink.NeighSet(permanent(link, w.pod, podMAC(w.pod))); err != nil {
 		return err
 	}
 	return netlink.RouteReplace(w.hostRoute(link))
