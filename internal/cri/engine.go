@@ -55,7 +55,7 @@ func Start(ctx context.Context, config Config) (*Engine, error) {
 		return nil, err
 	}
 	if err := e.ensurePause(ctx); err != nil {
-		return nil, errors.Join(explainDisk(err, config), e.images.Close())
+		return nil, errors.Join(explainDisk(err, config), e.undo(context.WithoutCancel(ctx)))
 	}
 	watchContext, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
@@ -65,6 +65,14 @@ func Start(ctx context.Context, config Config) (*Engine, error) {
 		e.watch(watchContext)
 	}()
 	return e, nil
+}
+
+// undo leaves the engine as it was before a Start that failed at the end.
+func (e *Engine) undo(ctx context.Context) error {
+	if e.taken {
+		return e.Close()
+	}
+	return e.Stop(ctx)
 }
 
 // foreignDeadline is how long an engine that somebody else runs, and that is
