@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,9 @@ var namespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav
 // bootstrap creates what every installation starts with, and waits until the
 // server's own view of roles and namespaces is complete.
 func (s *Server) bootstrap(ctx context.Context) error {
+	if err := s.awaitStorages(ctx); err != nil {
+		return err
+	}
 	s.informers.Start(ctx.Done())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return rbac.Bootstrap(ctx, s.client.RbacV1()) })
@@ -31,6 +35,26 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// storagePoll is how often a start looks whether the watch caches are filled;
+// they tell nobody. A request before that would be put off for a second.
+const storagePoll = 2 * time.Millisecond
+
+// awaitStorages waits until every watch cache is filled.
+func (s *Server) awaitStorages(ctx context.Context) error {
+	ticker := time.NewTicker(storagePoll)
+	defer ticker.Stop()
+	for _, storage := range s.storages {
+		for storage.ReadinessCheck() != nil {
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return fmt.Errorf("reading the store: %w", context.Cause(ctx))
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Server) ensureNamespaces(ctx context.Context) error {

@@ -63,6 +63,9 @@ func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, 
 		}
 		for path, storage := range storages {
 			resources[path] = storage
+			if filling, ok := storage.(rest.StorageWithReadiness); ok {
+				s.storages = append(s.storages, filling)
+			}
 		}
 	}
 	return groups, nil

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -36,8 +37,10 @@ type Server struct {
 	client    kubernetes.Interface
 	informers informers.SharedInformerFactory
 	*access
-	generic *genericapiserver.GenericAPIServer
-	ready   chan struct{}
+	// storages are those that fill a watch cache first.
+	storages []rest.StorageWithReadiness
+	generic  *genericapiserver.GenericAPIServer
+	ready    chan struct{}
 }
 
 // New opens the listening sockets and builds the server. After an error

@@ -62,7 +62,7 @@ func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 		return nil // giveUp tells it, once and with its reason
 	}
 	level := slog.LevelDebug
-	if entry.Level == zapcore.ErrorLevel {
+	if entry.Level == zapcore.ErrorLevel && entry.Message != harmless {
 		level = slog.LevelError
 	}
 	encoded := zapcore.NewMapObjectEncoder()
@@ -76,6 +76,10 @@ func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	c.out.LogAttrs(context.Background(), level, "etcd: "+entry.Message, attributes...)
 	return nil
 }
+
+// harmless is what etcd calls an error at the first start of every member:
+// its log is too young to tell a version.
+const harmless = "failed to update storage version"
 
 // Sync implements zapcore.Core.
 func (c *logCore) Sync() error { return nil }

@@ -8,12 +8,13 @@ import (
 )
 
 const (
-	// tick is the pulse of the raft state machine, and electionTicks how many
-	// pulses pass before a member without leader elects itself. One member
-	// needs no heartbeats; the pulse only decides how soon it leads.
+	// tick is the pulse of the raft state machine. A lone member needs none:
+	// nobody waits for its heartbeats, and elect does not wait for the
+	// election timeout. A slow pulse is processor time saved;
 	// docs/adr/0002-etcd-tick.md has the figures.
-	tick          = 50 * time.Millisecond
-	electionTicks = 5 // the fewest that etcd allows
+	tick = 500 * time.Millisecond
+	// electionTicks is the fewest that etcd allows.
+	electionTicks = 5
 
 	// snapshotEntries and keptEntries bound the log kept in memory: a single
 	// member has no follower that could need old entries.

@@ -49,6 +49,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 		return nil, explain(config, err)
 	}
 	logs.started.Store(true)
+	go elect(member.Server)
 	s := &Server{etcd: member, socket: config.Socket}
 	s.compact = startCompactor(member.Server, member.Server.ReadyNotify(), config.Logger)
 	return s, nil
