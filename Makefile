@@ -3,6 +3,7 @@
 # and a pause image of our own.
 #
 #   make         build everything that has changed
+#   make install put it below /usr/local, with a systemd unit
 #   make deps    install the Debian packages that the build and the node need
 #   make clean   delete what was built
 
@@ -53,6 +54,16 @@ $(BIN)/cox-cni: $(call sources,cmd/cox-cni internal/cni) go.mod go.sum | $(BIN)/
 .PHONY: deps
 deps:
 	@hack/deps && echo 'deps: everything is there'
+
+# cox finds its engine beside itself, wherever the link to it is.
+PREFIX ?= /usr/local
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/coxswain $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/systemd/system
+	install -m 755 $(addprefix $(BIN)/,cox cox-cni containerd containerd-shim-runc-v2 runc) $(DESTDIR)$(PREFIX)/lib/coxswain
+	install -m 644 $(BIN)/pause.tar $(DESTDIR)$(PREFIX)/lib/coxswain
+	ln -sf ../lib/coxswain/cox $(DESTDIR)$(PREFIX)/bin/cox
+	sed 's!/usr/local!$(PREFIX)!' contrib/systemd/coxswain.service > $(DESTDIR)/etc/systemd/system/coxswain.service
 
 .PHONY: clean
 clean:
