@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -119,4 +120,32 @@ func startTicks(pid int) (uint64, error) {
 		return 0, fmt.Errorf("/proc/%d/stat: %q is not understood", pid, text)
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// findByCommand is the process that was started with exactly these arguments
+// but perhaps from another directory, 0 if there is none. Processes that see
+// other files under the same names, those in containers, are not meant.
+func findByCommand(argv []string) int {
+	ourFiles, _ := os.Readlink("/proc/self/ns/mnt")
+	arguments := "\x00" + strings.Join(argv[1:], "\x00") + "\x00"
+	name := filepath.Base(argv[0])
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		command, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
+		if err != nil {
+			continue
+		}
+		program, isOurs := strings.CutSuffix(string(command), arguments)
+		if !isOurs || filepath.Base(program) != name {
+			continue
+		}
+		if files, err := os.Readlink(filepath.Join("/proc", entry.Name(), "ns/mnt")); err == nil && files == ourFiles {
+			return pid
+		}
+	}
+	return 0
 }

@@ -21,6 +21,11 @@ const answerDeadline = 60 * time.Second
 func (e *Engine) takeUp(ctx context.Context) error {
 	known, alive := readRecord(e.config.recordFile())
 	if !alive {
+		// A cox that was killed before it could write the record leaves an
+		// engine that only its command line tells of.
+		known = record{PID: findByCommand(e.config.command())}
+	}
+	if known.PID == 0 {
 		return e.checkSocketFree()
 	}
 	running, err := openProcess(known.PID)
@@ -43,11 +48,16 @@ func (e *Engine) takeUp(ctx context.Context) error {
 		reason = fmt.Sprintf("it does not answer: %v", err)
 	}
 	e.log.Info("starting containerd anew", "pid", known.PID, "because", reason)
+	defer running.forget()
 	if err := running.stop(ctx, stopDeadline); err != nil {
 		return fmt.Errorf("stopping the containerd of an earlier cox (process %d): %w", known.PID, err)
 	}
-	running.forget()
 	return nil
+}
+
+// command is how containerd is started.
+func (c Config) command() []string {
+	return []string{c.binary("containerd"), "--config", c.configFile()}
 }
 
 // checkSocketFree refuses to start a second containerd over a first that we
@@ -102,7 +112,8 @@ func (e *Engine) spawn(ctx context.Context) error {
 // launch starts containerd where neither a Ctrl-C in cox's terminal nor the end
 // of cox's session or service reaches it.
 func launch(config Config, log *os.File) (*process, error) {
-	command := exec.Command(config.binary("containerd"), "--config", config.configFile())
+	argv := config.command()
+	command := exec.Command(argv[0], argv[1:]...)
 	command.Dir = "/"
 	command.Env = environment(os.Environ(), config.BinDir)
 	command.Stdout, command.Stderr = log, log

@@ -179,6 +179,30 @@ func TestARecordOfAnotherProcessIsNotBelieved(t *testing.T) {
 	}
 }
 
+func TestAnEngineWithoutARecordIsFound(t *testing.T) {
+	config := testConfig(t)
+	engine := start(t, config)
+	pod := runPod(t, engine, "kept")
+	before, pid := pod.startedAt(t, engine), engine.PID()
+	if err := engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(config.recordFile()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Start(testContext(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if again.PID() == pid {
+		t.Error("an engine of unknown configuration was taken up")
+	}
+	if after := pod.startedAt(t, again); after != before {
+		t.Errorf("the container started at %d, before at %d: it was restarted", after, before)
+	}
+}
+
 func TestSomebodyElsesEngineIsUsedAndLeftAlone(t *testing.T) {
 	config := testConfig(t)
 	engine := start(t, config)
