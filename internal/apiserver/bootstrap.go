@@ -22,18 +22,17 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	if err := s.awaitStorages(ctx); err != nil {
 		return err
 	}
+	// Before the first write: admission, finding that it does not know the
+	// namespaces yet, would look again only after 100 ms.
 	s.informers.Start(ctx.Done())
+	for kind, synced := range s.informers.WaitForCacheSync(ctx.Done()) {
+		if !synced {
+			return fmt.Errorf("reading all %s: %w", kind, context.Cause(ctx))
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return rbac.Bootstrap(ctx, s.client.RbacV1()) })
 	group.Go(func() error { return s.ensureNamespaces(ctx) })
-	group.Go(func() error {
-		for kind, synced := range s.informers.WaitForCacheSync(ctx.Done()) {
-			if !synced {
-				return fmt.Errorf("reading all %s: %w", kind, context.Cause(ctx))
-			}
-		}
-		return nil
-	})
 	return group.Wait()
 }
 

@@ -21,6 +21,8 @@ func setOpenAPI(config *genericapiserver.Config, scheme *runtime.Scheme) {
 	config.OpenAPIConfig.GetDefinitionName = publishedKinds(namer)
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(generated.GetOpenAPIDefinitions, namer)
 	config.OpenAPIV3Config.GetDefinitionName = publishedKinds(namer)
+	// serveOpenAPI does it, when somebody asks.
+	config.SkipOpenAPIInstallation = true
 	config.OpenAPIConfig.Info.Title, config.OpenAPIV3Config.Info.Title = "Kubernetes", "Kubernetes"
 }
 

@@ -94,7 +94,11 @@ func (s *Server) build() (err error) {
 		return fmt.Errorf("building the API server: %w", err)
 	}
 	s.generic.ShutdownTimeout = shutdownGrace
-	return s.install(scheme, codecs, served)
+	if err := s.install(scheme, codecs, served); err != nil {
+		return err
+	}
+	serveOpenAPI(s.generic, config)
+	return nil
 }
 
 func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFactory) (*genericapiserver.Config, error) {
