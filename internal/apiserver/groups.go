@@ -8,26 +8,27 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
-	corev1 "k8s.io/api/core/v1"
-
+	appsapi "coxswain.dev/cox/internal/apis/apps"
+	coreapi "coxswain.dev/cox/internal/apis/core"
 	rbacapi "coxswain.dev/cox/internal/apis/rbac"
 	"coxswain.dev/cox/internal/apiserver/tokens"
 	"coxswain.dev/cox/internal/registry"
+	"coxswain.dev/cox/internal/registry/apps"
 	"coxswain.dev/cox/internal/registry/authentication"
 	"coxswain.dev/cox/internal/registry/authorization"
+	"coxswain.dev/cox/internal/registry/coordination"
+	"coxswain.dev/cox/internal/registry/core"
+	"coxswain.dev/cox/internal/registry/discovery"
 	"coxswain.dev/cox/internal/registry/rbac"
 )
 
 // kinds lists every resource that is served.
 func (s *Server) kinds() []registry.Builder {
-	core := []registry.Builder{
-		registry.Kind[*corev1.ConfigMap]{Version: corev1.SchemeGroupVersion, Resource: "configmaps", Singular: "configmap", ShortNames: []string{"cm"},
-			New: func() *corev1.ConfigMap { return &corev1.ConfigMap{} }, NewList: func() runtime.Object { return &corev1.ConfigMapList{} }},
-		registry.Kind[*corev1.Namespace]{Version: corev1.SchemeGroupVersion, Resource: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}, ClusterScoped: true,
-			New: func() *corev1.Namespace { return &corev1.Namespace{} }, NewList: func() runtime.Object { return &corev1.NamespaceList{} }},
-	}
 	return slices.Concat(
-		core,
+		core.Kinds(core.Dependencies{ServiceCIDR: s.config.ServiceCIDR, Nodes: s.config.Nodes}),
+		apps.Kinds(),
+		discovery.Kinds(),
+		coordination.Kinds(),
 		rbac.Kinds(s.guard),
 		authentication.Kinds(s.tokens, authenticator.Audiences{tokens.Issuer}),
 		authorization.Kinds(s.authorizer, s.policy),
@@ -36,6 +37,8 @@ func (s *Server) kinds() []registry.Builder {
 
 // addDefaults registers the defaults of every group.
 func addDefaults(scheme *runtime.Scheme) {
+	coreapi.AddDefaults(scheme)
+	appsapi.AddDefaults(scheme)
 	rbacapi.AddDefaults(scheme)
 }
 

@@ -1,0 +1,31 @@
+package core
+
+import (
+	"net/http"
+	"net/netip"
+
+	"coxswain.dev/cox/internal/registry"
+)
+
+// Dependencies are what some kinds need from the server that serves them.
+type Dependencies struct {
+	// ServiceCIDR is the range that Service addresses are taken from; its
+	// first address belongs to the Service default/kubernetes.
+	ServiceCIDR netip.Prefix
+	// Nodes leads to the agents; nil where there are none.
+	Nodes NodeDialer
+}
+
+// NodeDialer finds the handler of a node's agent.
+type NodeDialer interface {
+	Node(name string) (http.Handler, error)
+}
+
+// Kinds returns every resource of the group.
+func Kinds(deps Dependencies) []registry.Builder {
+	return []registry.Builder{
+		namespace(), node(), pod(deps.Nodes), podTemplate(), replicationController(),
+		service(deps.ServiceCIDR), endpoints(), configMap(), secret(), serviceAccount(),
+		event(), resourceQuota(), limitRange(),
+	}
+}

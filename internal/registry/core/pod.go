@@ -1,0 +1,108 @@
+package core
+
+import (
+	"context"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	api "coxswain.dev/cox/internal/apis/core"
+	"coxswain.dev/cox/internal/registry"
+)
+
+func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
+	return registry.Kind[*corev1.Pod]{
+		Version: corev1.SchemeGroupVersion, Resource: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
+		New:     func() *corev1.Pod { return &corev1.Pod{} },
+		NewList: func() runtime.Object { return &corev1.PodList{} },
+		PrepareForCreate: func(_ context.Context, obj *corev1.Pod) {
+			obj.Generation = 1
+			obj.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: api.QOSClass(obj)}
+		},
+		PrepareForUpdate: func(_ context.Context, obj, old *corev1.Pod) {
+			obj.Status = old.Status
+			obj.Generation = old.Generation
+			if !equality.Semantic.DeepEqual(obj.Spec, old.Spec) {
+				obj.Generation++
+			}
+		},
+		Validate:       func(_ context.Context, obj *corev1.Pod) field.ErrorList { return api.ValidatePod(obj) },
+		ValidateUpdate: func(_ context.Context, obj, old *corev1.Pod) field.ErrorList { return api.ValidatePodUpdate(obj, old) },
+		GracefulDelete: gracefulDelete,
+		Status: &registry.Status[*corev1.Pod]{
+			PrepareForUpdate: func(_ context.Context, obj, old *corev1.Pod) {
+				obj.Spec, obj.DeletionTimestamp, obj.DeletionGracePeriodSeconds = old.Spec, old.DeletionTimestamp, old.DeletionGracePeriodSeconds
+				obj.OwnerReferences = old.OwnerReferences
+				obj.Status.QOSClass = old.Status.QOSClass
+			},
+		},
+		Fields:  podFields,
+		Columns: podColumns,
+		Row:     podRow,
+		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
+			return map[string]rest.Storage{
+				"binding":  &bindingStorage{store},
+				"eviction": &evictionStorage{store},
+				"log":      &logStorage{store, nodes},
+			}
+		},
+	}
+}
+
+// gracefulDelete gives a Pod the time its spec asks for. A Pod that no node
+// has, or that has ended, needs none.
+func gracefulDelete(_ context.Context, obj *corev1.Pod, options *metav1.DeleteOptions) bool {
+	if options == nil {
+		return false
+	}
+	period := int64(0)
+	switch {
+	case options.GracePeriodSeconds != nil:
+		period = *options.GracePeriodSeconds
+	case obj.Spec.TerminationGracePeriodSeconds != nil:
+		period = *obj.Spec.TerminationGracePeriodSeconds
+	}
+	if obj.Spec.NodeName == "" || obj.Status.Phase == corev1.PodFailed || obj.Status.Phase == corev1.PodSucceeded {
+		period = 0
+	}
+	if period < 0 {
+		period = 1
+	}
+	options.GracePeriodSeconds = &period
+	return true
+}
+
+func podFields(obj *corev1.Pod) fields.Set {
+	return fields.Set{
+		"spec.nodeName":            obj.Spec.NodeName,
+		"spec.restartPolicy":       string(obj.Spec.RestartPolicy),
+		"spec.schedulerName":       obj.Spec.SchedulerName,
+		"spec.serviceAccountName":  obj.Spec.ServiceAccountName,
+		"spec.hostNetwork":         strconv.FormatBool(obj.Spec.HostNetwork),
+		"status.phase":             string(obj.Status.Phase),
+		"status.podIP":             obj.Status.PodIP,
+		"status.nominatedNodeName": obj.Status.NominatedNodeName,
+	}
+}
+
+func podTemplate() registry.Kind[*corev1.PodTemplate] {
+	return registry.Kind[*corev1.PodTemplate]{
+		Version: corev1.SchemeGroupVersion, Resource: "podtemplates", Singular: "podtemplate",
+		New:              func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
+		NewList:          func() runtime.Object { return &corev1.PodTemplateList{} },
+		PrepareForCreate: func(_ context.Context, obj *corev1.PodTemplate) { obj.Generation = 1 },
+		Validate: func(_ context.Context, obj *corev1.PodTemplate) field.ErrorList {
+			return api.ValidatePodTemplate(&obj.Template, field.NewPath("template"))
+		},
+		ValidateUpdate: func(_ context.Context, obj, _ *corev1.PodTemplate) field.ErrorList {
+			return api.ValidatePodTemplate(&obj.Template, field.NewPath("template"))
+		},
+	}
+}
