@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+)
+
+// offers is which addresses the kernel's rules may send new connections to.
+type offers struct {
+	mu sync.Mutex
+	// to counts the rules in force for each address; nil before the first
+	// rules are in force, as an earlier run may have left any.
+	to map[netip.Addr]offer
+	// changed is closed and replaced at each change.
+	changed chan struct{}
+}
+
+// offer counts the rules that offer one address.
+type offer struct {
+	// lasting is in how many rules it is one of those that serve; terminating
+	// in how many it serves on its way out, because there is no other.
+	lasting, terminating int
+}
+
+func (o *offers) init() { o.changed = make(chan struct{}) }
+
+// publish makes changes known: for each address what it is offered by now.
+func (o *offers) publish(now func(yield func(netip.Addr, offer) bool)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.to == nil {
+		o.to = map[netip.Addr]offer{}
+	}
+	for addr, offer := range now {
+		if offer.lasting+offer.terminating == 0 {
+			delete(o.to, addr)
+		} else {
+			o.to[addr] = offer
+		}
+	}
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// withdrawn tells whether there is nothing to wait for, and else what to wait
+// for before asking again.
+func (o *offers) withdrawn(addr netip.Addr) (bool, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to != nil && o.to[addr].lasting == 0, o.changed
+}
+
+// Unrouted returns when the rules in force no longer send new connections to
+// podIP, at once if they never did. It returns ctx's error if that comes
+// first.
+//
+// A Pod that is the last endpoint of a Service goes on serving while it
+// terminates: there is nobody to send connections to instead, and waiting
+// would not find any. That the rules know it as terminating is enough then.
+func (p *Proxy) Unrouted(ctx context.Context, podIP netip.Addr) error {
+	for {
+		done, changed := p.offers.withdrawn(podIP)
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until no Service sends connections to %s: %w", podIP, ctx.Err())
+		}
+	}
+}

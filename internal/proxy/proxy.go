@@ -1,0 +1,185 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"coxswain.dev/cox/internal/routing"
+)
+
+// Config is what a Proxy works with.
+type Config struct {
+	// Client reaches the API. It is not used when Informers is set.
+	Client kubernetes.Interface
+	// Informers may be shared with others; nil makes our own from Client.
+	Informers informers.SharedInformerFactory
+	// NodeName is this machine's Node.
+	NodeName string
+	// PodCIDR and ServiceCIDR are what package network was set up with, and
+	// Gateway the first address of PodCIDR.
+	PodCIDR, ServiceCIDR netip.Prefix
+	Gateway              netip.Addr
+	// Logger is told about what goes wrong; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Proxy keeps the kernel's Service rules equal to what the API says.
+type Proxy struct {
+	config  Config
+	log     *slog.Logger
+	sources sources
+
+	// dirty are the owners to look at again; wake has room for one signal.
+	dirtyMu sync.Mutex
+	dirty   map[owner]struct{}
+	wake    chan struct{}
+	// disturbed says that somebody else changed our table.
+	disturbed chan struct{}
+
+	// table is what is wanted. Only the goroutine of Run uses it and kernel.
+	table  routing.Table
+	kernel *kernel
+
+	offers offers
+}
+
+// Retries of a transaction that failed begin at retryFirst and slow down to
+// retryLast.
+const (
+	retryFirst = 50 * time.Millisecond
+	retryLast  = 5 * time.Second
+)
+
+// New prepares a Proxy. Nothing happens before Run.
+func New(config Config) (*Proxy, error) {
+	switch {
+	case config.Client == nil && config.Informers == nil:
+		return nil, fmt.Errorf("proxy: a client or informers are needed")
+	case !config.PodCIDR.IsValid() || !config.ServiceCIDR.IsValid() || !config.Gateway.Is4():
+		return nil, fmt.Errorf("proxy: Pod range %s, Service range %s and gateway %s must be valid IPv4", config.PodCIDR, config.ServiceCIDR, config.Gateway)
+	}
+	if config.Informers == nil {
+		config.Informers = informers.NewSharedInformerFactory(config.Client, 0)
+	}
+	p := &Proxy{
+		config:    config,
+		log:       cmp.Or(config.Logger, slog.Default()),
+		dirty:     map[owner]struct{}{},
+		wake:      make(chan struct{}, 1),
+		disturbed: make(chan struct{}, 1),
+	}
+	p.offers.init()
+	if err := p.sources.init(config.Informers, config.NodeName); err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	return p, nil
+}
+
+// Run applies changes until ctx ends. The rules stay behind. It returns an
+// error only if it cannot begin.
+func (p *Proxy) Run(ctx context.Context) error {
+	registrations, err := p.sources.subscribe(p.mark)
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	defer registrations.remove()
+	p.config.Informers.Start(ctx.Done())
+	if !cache.WaitForCacheSync(ctx.Done(), registrations.synced...) {
+		return nil
+	}
+	p.kernel = newKernel(p.config)
+	defer p.kernel.close()
+	monitor, err := startMonitor(p.kernel.isOwn, p.signalDisturbed)
+	if err != nil {
+		return fmt.Errorf("proxy: watching the rules: %w", err)
+	}
+	defer monitor.stop()
+	p.loop(ctx)
+	return nil
+}
+
+func (p *Proxy) loop(ctx context.Context) {
+	var retry <-chan time.Time
+	delay := retryFirst
+	rebuild := true
+	for {
+		err := p.apply(rebuild)
+		rebuild, retry = false, nil
+		if err != nil {
+			p.log.Error("Service rules could not be applied, trying again", "error", err, "in", delay)
+			rebuild, retry = true, time.After(delay)
+			delay = min(2*delay, retryLast)
+		} else {
+			delay = retryFirst
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+		case <-p.disturbed:
+			p.log.Warn("somebody changed the firewall table of the Service rules; rebuilding it", "table", routing.TableName)
+			rebuild = true
+		case <-retry:
+		}
+	}
+}
+
+// apply brings the kernel up to date with all owners marked so far.
+func (p *Proxy) apply(rebuild bool) error {
+	var touched []routing.Frontend
+	for o := range p.takeDirty() {
+		who, rules := p.sources.rules(o)
+		touched = append(touched, p.table.Put(who, rules)...)
+	}
+	if !rebuild && len(touched) == 0 {
+		return nil
+	}
+	var err error
+	if rebuild {
+		err = p.kernel.rebuild(&p.table)
+	} else {
+		err = p.kernel.update(&p.table, touched)
+	}
+	if err != nil {
+		return err
+	}
+	p.offers.publish(p.kernel.state.offered)
+	p.kernel.forgetConnections(p.log)
+	return nil
+}
+
+// mark notes that an owner may have changed.
+func (p *Proxy) mark(o owner) {
+	p.dirtyMu.Lock()
+	p.dirty[o] = struct{}{}
+	p.dirtyMu.Unlock()
+	signal(p.wake)
+}
+
+func (p *Proxy) takeDirty() map[owner]struct{} {
+	p.dirtyMu.Lock()
+	defer p.dirtyMu.Unlock()
+	taken := p.dirty
+	p.dirty = map[owner]struct{}{}
+	return taken
+}
+
+func (p *Proxy) signalDisturbed() { signal(p.disturbed) }
+
+// signal wakes the reader of a channel with room for one, if it is not about
+// to be awake anyway.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
