@@ -32,7 +32,12 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return rbac.Bootstrap(ctx, s.client.RbacV1()) })
-	group.Go(func() error { return s.ensureNamespaces(ctx) })
+	group.Go(func() error {
+		if err := s.ensureNamespaces(ctx); err != nil {
+			return err
+		}
+		return s.ensureService(ctx)
+	})
 	return group.Wait()
 }
 

@@ -28,6 +28,8 @@ func inProcessConfig(handler *inprocess.Handler, userName string, groups ...stri
 		UserAgent: rest.DefaultKubernetesUserAgent(),
 		Transport: &inprocess.Transport{Handler: handler, Caller: &user.DefaultInfo{Name: userName, Groups: groups}},
 		QPS:       -1,
+		// Warnings are for people at a terminal.
+		WarningHandlerWithContext: rest.NoWarnings{},
 		ContentConfig: rest.ContentConfig{
 			ContentType:        runtime.ContentTypeProtobuf,
 			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,

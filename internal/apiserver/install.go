@@ -2,14 +2,18 @@ package apiserver
 
 import (
 	"fmt"
+	"reflect"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
+	"coxswain.dev/cox/internal/apiserver/strict"
 	"coxswain.dev/cox/internal/apiserver/tokens"
 	"coxswain.dev/cox/internal/registry"
 	"coxswain.dev/cox/internal/registry/authentication"
@@ -67,6 +71,21 @@ func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, 
 				s.storages = append(s.storages, filling)
 			}
 		}
+	}
+	s.types = map[schema.GroupVersionResource]reflect.Type{}
+	for name, group := range groups {
+		var types []reflect.Type
+		for version, resources := range group.VersionedResourcesStorageMap {
+			for path, storage := range resources {
+				if strings.Contains(path, "/") {
+					continue
+				}
+				t := reflect.TypeOf(storage.New())
+				types = append(types, t)
+				s.types[schema.GroupVersionResource{Group: name, Version: version, Resource: path}] = t
+			}
+		}
+		group.NegotiatedSerializer = strict.NewSerializer(group.NegotiatedSerializer, types)
 	}
 	return groups, nil
 }

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"reflect"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -37,6 +38,8 @@ type Server struct {
 	client    kubernetes.Interface
 	informers informers.SharedInformerFactory
 	*access
+	// types are the Go types of the served resources.
+	types map[schema.GroupVersionResource]reflect.Type
 	// storages are those that fill a watch cache first.
 	storages []rest.StorageWithReadiness
 	generic  *genericapiserver.GenericAPIServer
@@ -98,33 +101,7 @@ func (s *Server) build() (err error) {
 		return err
 	}
 	serveOpenAPI(s.generic, config)
-	return nil
-}
-
-func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFactory) (*genericapiserver.Config, error) {
-	config := genericapiserver.NewConfig(codecs)
-	var err error
-	if config.SecureServing, err = serving(s.authority, s.config, s.sockets); err != nil {
-		return nil, err
-	}
-	if config.AdmissionControl, err = s.admissionChain(); err != nil {
-		return nil, err
-	}
-	config.Authentication.Authenticator = s.authenticator
-	config.Authorization.Authorizer = s.authorizer
-	config.RuleResolver = s.policy
-	config.LoopbackClientConfig = s.loopback()
-	config.EffectiveVersion = newEffectiveVersion(s.config.Version)
-	config.RESTOptionsGetter = s.stores
-	config.ExternalAddress = s.sockets.Addr().String()
-	config.ShutdownWatchTerminationGracePeriod = watchGrace
-	// The watermark metrics of the in-flight limits would wake the process
-	// every second, and the object counts every minute; nobody reads them.
-	config.DisabledPostStartHooks.Insert("max-in-flight-filter")
-	config.StorageObjectCountTracker = nil
-	config.EnableProfiling = false
-	setOpenAPI(config, scheme)
-	return config, nil
+	return s.serveIssuer()
 }
 
 // Run serves until ctx ends, and then lets open requests finish for a moment.

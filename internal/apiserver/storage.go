@@ -1,7 +1,9 @@
 package apiserver
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -155,6 +157,19 @@ func (s *stores) cached(config *storagebackend.ConfigForResource, prefix string,
 
 // eventsHistory is how far back a watch may start from memory.
 const eventsHistory = 75 * time.Second
+
+// healthLimit is how long the store may take to answer a health check.
+const healthLimit = 2 * time.Second
+
+// answers asks the store for anything, as a health check.
+func (s *stores) answers(request *http.Request) error {
+	ctx, cancel := context.WithTimeout(request.Context(), healthLimit)
+	defer cancel()
+	if _, err := s.client.KV.Get(ctx, storagePrefix+"/health", clientv3.WithCountOnly()); err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	return nil
+}
 
 // close ends the connection to etcd; the storages are closed by their server.
 func (s *stores) close() { s.client.Close() }
