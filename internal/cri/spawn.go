@@ -132,9 +132,10 @@ func launch(config Config, log *os.File) (*process, error) {
 	return started, nil
 }
 
-// tuning is what containerd's Go runtime is told; docs/adr/0003-engine.md has
-// the measurements behind it.
-var tuning = []string{"GOGC=50"}
+// tuning is what containerd's Go runtime is told: to collect garbage earlier,
+// and not to look every second whether its CPU limit has changed. The
+// measurements behind it are in docs/adr/0003-engine.md.
+var tuning = []string{"GOGC=50", "GODEBUG=updatemaxprocs=0"}
 
 // environment passes on what cox was given, proxies above all, without what
 // systemd meant for cox alone.
