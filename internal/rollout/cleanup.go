@@ -1,0 +1,31 @@
+package rollout
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// cleanUp forgets old ReplicaSets beyond revisionHistoryLimit, the lowest
+// revisions first. One that has Pods, or whose controller has not caught up
+// with it, is never forgotten.
+func (w *wave) cleanUp() {
+	limit := w.deployment.Spec.RevisionHistoryLimit
+	if limit == nil || *limit == math.MaxInt32 {
+		return
+	}
+	alive := slices.DeleteFunc(slices.Clone(w.old), func(rs *replicaSet) bool { return rs.DeletionTimestamp != nil })
+	surplus := len(alive) - int(max(0, *limit))
+	if surplus <= 0 {
+		return
+	}
+	slices.SortStableFunc(alive, func(a, b *replicaSet) int {
+		return cmp.Compare(revisionOf(a.Annotations), revisionOf(b.Annotations))
+	})
+	for _, rs := range alive[:surplus] {
+		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || rs.Generation > rs.Status.ObservedGeneration {
+			continue
+		}
+		w.actions = append(w.actions, Delete{refOf(rs.ReplicaSet), "it is older than revisionHistoryLimit keeps"})
+	}
+}

@@ -1,0 +1,201 @@
+package rollout
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Decide is the whole Deployment controller. It reads nothing but its argument.
+func Decide(s Snapshot) Decision {
+	w := newWave(s)
+	selector, err := metav1.LabelSelectorAsSelector(s.Deployment.Spec.Selector)
+	if err != nil || selector.Empty() {
+		// It would select every Pod there is: validation refuses it, so
+		// that only an object written around the API can have it.
+		return w.decision()
+	}
+	if w.claim(selector) {
+		return w.decision()
+	}
+	w.find()
+	if s.Deployment.DeletionTimestamp != nil {
+		w.writeStatus()
+		return w.decision()
+	}
+	w.notePause()
+	switch {
+	case s.Deployment.Spec.Paused:
+		w.syncRevisions(false)
+		w.scale()
+		w.cleanUp()
+		w.writeStatus()
+	case w.wasRescaled():
+		w.syncRevisions(false)
+		w.scale()
+		w.writeStatus()
+	case s.Deployment.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
+		w.recreate()
+	default:
+		w.rollingUpdate()
+	}
+	return w.decision()
+}
+
+// wave is one Decide under way.
+type wave struct {
+	now        time.Time
+	deployment *appsv1.Deployment
+	// next is the ReplicaSet with the Deployment's template, nil if there is
+	// none yet; old are all others, the oldest first. Their copies are
+	// changed here, and compared with the snapshot at the end.
+	next *replicaSet
+	old  []*replicaSet
+	snap Snapshot
+
+	actions    []Action
+	conditions []appsv1.DeploymentCondition
+	status     *appsv1.DeploymentStatus
+	wakeAt     time.Time
+}
+
+// replicaSet is a ReplicaSet with what this wave makes of it.
+type replicaSet struct {
+	*appsv1.ReplicaSet
+	replicas    int32
+	annotations map[string]string
+	minReady    int32
+	cause       string
+	created     bool
+}
+
+func viewOf(rs *appsv1.ReplicaSet) *replicaSet {
+	return &replicaSet{ReplicaSet: rs, replicas: size(rs.Spec.Replicas), annotations: map[string]string{}, minReady: rs.Spec.MinReadySeconds}
+}
+
+// size is a count as it is meant: 1 where it is left out, never negative.
+func size(replicas *int32) int32 {
+	if replicas == nil {
+		return 1
+	}
+	return max(0, *replicas)
+}
+
+func newWave(s Snapshot) *wave {
+	return &wave{now: s.Now, deployment: s.Deployment, snap: s, conditions: slices.Clone(s.Deployment.Status.Conditions)}
+}
+
+// claim settles which ReplicaSets are the Deployment's. It returns true if one
+// was adopted or released: the rest is decided when that is done.
+func (w *wave) claim(selector labels.Selector) bool {
+	for _, rs := range sortedByAge(w.snap.ReplicaSets) {
+		owned := metav1.IsControlledBy(rs, w.deployment)
+		matches := selector.Matches(labels.Set(rs.Labels))
+		switch {
+		case owned && !matches && rs.DeletionTimestamp == nil:
+			w.actions = append(w.actions, Release{refOf(rs), "its labels do not match the selector any more"})
+		case !owned && matches && metav1.GetControllerOf(rs) == nil && rs.DeletionTimestamp == nil && w.deployment.DeletionTimestamp == nil:
+			w.actions = append(w.actions, Adopt{refOf(rs), "its labels match the selector, and nothing controls it"})
+		}
+	}
+	return len(w.actions) > 0
+}
+
+// find tells the new ReplicaSet from the old ones. Of several with the same
+// template, the oldest is the new one, so that all agree on which.
+func (w *wave) find() {
+	for _, rs := range sortedByAge(w.snap.ReplicaSets) {
+		if !metav1.IsControlledBy(rs, w.deployment) {
+			continue
+		}
+		if w.next == nil && sameTemplate(&rs.Spec.Template, &w.deployment.Spec.Template) {
+			w.next = viewOf(rs)
+			continue
+		}
+		w.old = append(w.old, viewOf(rs))
+	}
+}
+
+// sortedByAge is the oldest first; names decide between those of one second.
+func sortedByAge(sets []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
+	return slices.SortedFunc(slices.Values(sets), func(a, b *appsv1.ReplicaSet) int {
+		if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+			return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+		}
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+}
+
+// sameTemplate compares by meaning, and leaves out the hash that we add.
+func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
+	plain := func(t *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
+		t = t.DeepCopy()
+		delete(t.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+		return t
+	}
+	return equality.Semantic.DeepEqual(plain(a), plain(b))
+}
+
+// all are the new ReplicaSet and the old ones.
+func (w *wave) all() []*replicaSet {
+	if w.next == nil {
+		return w.old
+	}
+	return append(slices.Clone(w.old), w.next)
+}
+
+func (w *wave) wanted() int32 { return size(w.deployment.Spec.Replicas) }
+
+// resize notes a new size, with the annotations from which a later change of
+// the Deployment's size is shared out.
+func (w *wave) resize(rs *replicaSet, replicas int32, cause string) bool {
+	if rs.replicas == replicas {
+		return false
+	}
+	rs.replicas, rs.cause = max(0, replicas), cause
+	w.noteSize(rs)
+	return true
+}
+
+// decision turns what was noted into actions.
+func (w *wave) decision() Decision {
+	for _, rs := range w.all() {
+		if action := w.actionFor(rs); action != nil {
+			w.actions = append(w.actions, action)
+		}
+	}
+	status := w.deployment.Status
+	if w.status != nil {
+		status = *w.status
+	}
+	return Decision{Actions: w.actions, Status: status, WakeAt: w.wakeAt}
+}
+
+func (w *wave) actionFor(rs *replicaSet) Action {
+	before := size(rs.Spec.Replicas)
+	if rs.created {
+		made := rs.ReplicaSet.DeepCopy()
+		made.Spec.Replicas = &rs.replicas
+		maps.Copy(made.Annotations, rs.annotations)
+		return Create{made, scaledEvent(made.Name, 0, rs.replicas), rs.cause}
+	}
+	changed := map[string]string{}
+	for key, value := range rs.annotations {
+		if now, set := rs.Annotations[key]; !set || now != value {
+			changed[key] = value
+		}
+	}
+	if rs.replicas == before && len(changed) == 0 && rs.minReady == rs.Spec.MinReadySeconds {
+		return nil
+	}
+	return Update{refOf(rs.ReplicaSet), before, rs.replicas, changed, rs.minReady, scaledEvent(rs.Name, before, rs.replicas), rs.cause}
+}

@@ -1,0 +1,162 @@
+package rollout
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Annotations of the Deployment controller, as Kubernetes names them.
+const (
+	RevisionAnnotation        = "deployment.kubernetes.io/revision"
+	RevisionHistoryAnnotation = "deployment.kubernetes.io/revision-history"
+	DesiredReplicasAnnotation = "deployment.kubernetes.io/desired-replicas"
+	MaxReplicasAnnotation     = "deployment.kubernetes.io/max-replicas"
+	rollbackAnnotation        = "deprecated.deployment.rollback.to"
+)
+
+// notCopied are annotations of a Deployment that its ReplicaSets do not get.
+var notCopied = map[string]bool{
+	corev1.LastAppliedConfigAnnotation: true,
+	RevisionAnnotation:                 true,
+	RevisionHistoryAnnotation:          true,
+	DesiredReplicasAnnotation:          true,
+	MaxReplicasAnnotation:              true,
+	rollbackAnnotation:                 true,
+}
+
+// revisionHistoryLimitBytes bounds the list of revisions that one ReplicaSet
+// has had before.
+const revisionHistoryLimitBytes = 2000
+
+// syncRevisions gives the new ReplicaSet the next revision, and the
+// Deployment the same. With create, a missing new ReplicaSet is made.
+func (w *wave) syncRevisions(create bool) {
+	if w.next != nil && w.next.created {
+		return
+	}
+	revision := int64(0)
+	for _, rs := range w.old {
+		revision = max(revision, revisionOf(rs.Annotations))
+	}
+	revision++
+	switch {
+	case w.next != nil:
+		w.renew(revision)
+	case create:
+		w.create(revision)
+	default:
+		return
+	}
+	now := w.next.annotations[RevisionAnnotation]
+	if now == "" {
+		now = w.next.Annotations[RevisionAnnotation]
+	}
+	if now != "" && w.deployment.Annotations[RevisionAnnotation] != now {
+		w.actions = append(w.actions, Annotate{map[string]string{RevisionAnnotation: now}, "the new ReplicaSet has this revision"})
+	}
+}
+
+// renew brings an existing new ReplicaSet up to date: a rolled-back template
+// gets the next revision, and the list of those it had before grows.
+func (w *wave) renew(revision int64) {
+	rs := w.next
+	w.copyAnnotations(rs)
+	if before := revisionOf(rs.Annotations); before < revision {
+		rs.annotations[RevisionAnnotation] = strconv.FormatInt(revision, 10)
+		rs.cause = "its template is the Deployment's again"
+		if before > 0 {
+			rs.annotations[RevisionHistoryAnnotation] = appendRevision(rs.Annotations[RevisionHistoryAnnotation], before)
+		}
+	}
+	rs.minReady = w.deployment.Spec.MinReadySeconds
+	if w.hasDeadline() && w.condition(appsv1.DeploymentProgressing) == nil {
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, FoundNewReplicaSet, "Found new replica set \""+rs.Name+"\"")
+	}
+}
+
+// create makes the ReplicaSet of the template, with as many Pods as there is
+// room for at once.
+func (w *wave) create(revision int64) {
+	d := w.deployment
+	hash := Hash(&d.Spec.Template, d.Status.CollisionCount)
+	template := d.Spec.Template.DeepCopy()
+	template.Labels = withLabel(template.Labels, hash)
+	selector := d.Spec.Selector.DeepCopy()
+	selector.MatchLabels = withLabel(selector.MatchLabels, hash)
+	made := &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            d.Name + "-" + hash,
+			Namespace:       d.Namespace,
+			Labels:          maps.Clone(template.Labels),
+			Annotations:     map[string]string{RevisionAnnotation: strconv.FormatInt(revision, 10)},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))},
+		},
+		Spec: appsv1.ReplicaSetSpec{MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template},
+	}
+	w.next = &replicaSet{ReplicaSet: made, annotations: map[string]string{}, minReady: d.Spec.MinReadySeconds, created: true, cause: "the template is new"}
+	w.copyAnnotations(w.next)
+	w.next.replicas = w.wanted()
+	if w.isRolling() {
+		w.next.replicas = 0
+		w.next.replicas = w.roomForNew()
+	}
+	w.noteSize(w.next)
+	if w.hasDeadline() {
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetCreated, "Created new replica set \""+made.Name+"\"")
+	}
+}
+
+func withLabel(labels map[string]string, hash string) map[string]string {
+	labels = maps.Clone(labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[appsv1.DefaultDeploymentUniqueLabelKey] = hash
+	return labels
+}
+
+// copyAnnotations gives a ReplicaSet the Deployment's annotations, among them
+// kubernetes.io/change-cause.
+func (w *wave) copyAnnotations(rs *replicaSet) {
+	for key, value := range w.deployment.Annotations {
+		if !notCopied[key] {
+			rs.annotations[key] = value
+		}
+	}
+}
+
+// noteSize writes the numbers from which a later rescaling is shared out.
+func (w *wave) noteSize(rs *replicaSet) {
+	rs.annotations[DesiredReplicasAnnotation] = strconv.Itoa(int(w.wanted()))
+	rs.annotations[MaxReplicasAnnotation] = strconv.FormatInt(int64(w.wanted())+int64(w.maxSurge()), 10)
+}
+
+// revisionOf is 0 where there is none, or none that makes sense.
+func revisionOf(annotations map[string]string) int64 {
+	revision, err := strconv.ParseInt(annotations[RevisionAnnotation], 10, 64)
+	if err != nil || revision < 0 {
+		return 0
+	}
+	return revision
+}
+
+// appendRevision keeps the newest revisions that fit.
+func appendRevision(history string, revision int64) string {
+	list := strconv.FormatInt(revision, 10)
+	if history != "" {
+		list = history + "," + list
+	}
+	for len(list) > revisionHistoryLimitBytes {
+		_, rest, found := strings.Cut(list, ",")
+		if !found {
+			return ""
+		}
+		list = rest
+	}
+	return list
+}

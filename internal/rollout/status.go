@@ -1,0 +1,232 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Reasons of a Deployment's conditions.
+const (
+	NewReplicaSetCreated       = "NewReplicaSetCreated"
+	FoundNewReplicaSet         = "FoundNewReplicaSet"
+	ReplicaSetUpdated          = "ReplicaSetUpdated"
+	NewReplicaSetAvailable     = "NewReplicaSetAvailable"
+	ProgressDeadlineExceeded   = "ProgressDeadlineExceeded"
+	DeploymentPaused           = "DeploymentPaused"
+	DeploymentResumed          = "DeploymentResumed"
+	MinimumReplicasAvailable   = "MinimumReplicasAvailable"
+	MinimumReplicasUnavailable = "MinimumReplicasUnavailable"
+)
+
+// hasDeadline tells whether progress has to be made in time; old API versions
+// wrote the largest number for "never".
+func (w *wave) hasDeadline() bool {
+	deadline := w.deployment.Spec.ProgressDeadlineSeconds
+	return deadline != nil && *deadline != math.MaxInt32
+}
+
+// complete tells whether the rollout has nothing left to do, as far as the
+// snapshot knows.
+func (w *wave) complete() bool {
+	status := w.counts()
+	return isComplete(w.deployment, &status)
+}
+
+func isComplete(d *appsv1.Deployment, status *appsv1.DeploymentStatus) bool {
+	wanted := size(d.Spec.Replicas)
+	return status.UpdatedReplicas == wanted && status.Replicas == wanted && status.AvailableReplicas == wanted &&
+		status.ObservedGeneration >= d.Generation
+}
+
+// counts is a status without conditions.
+func (w *wave) counts() appsv1.DeploymentStatus {
+	status := appsv1.DeploymentStatus{
+		ObservedGeneration: w.deployment.Generation,
+		CollisionCount:     w.deployment.Status.CollisionCount,
+	}
+	terminating := int32(0)
+	for _, rs := range w.all() {
+		status.Replicas += rs.Status.Replicas
+		status.ReadyReplicas += rs.Status.ReadyReplicas
+		status.AvailableReplicas += rs.Status.AvailableReplicas
+		if rs.Status.TerminatingReplicas != nil {
+			terminating += *rs.Status.TerminatingReplicas
+		}
+	}
+	if w.next != nil {
+		status.UpdatedReplicas = w.next.Status.Replicas
+	}
+	// A ReplicaSet may have more available Pods than are wanted of it.
+	status.UnavailableReplicas = max(0, w.totalReplicas()-status.AvailableReplicas)
+	status.TerminatingReplicas = &terminating
+	return status
+}
+
+func (w *wave) totalReplicas() int32 {
+	total := int32(0)
+	for _, rs := range w.all() {
+		total += rs.replicas
+	}
+	return total
+}
+
+// writeStatus writes counts and availability, without judging progress.
+func (w *wave) writeStatus() {
+	status := w.counts()
+	if status.AvailableReplicas >= w.wanted()-w.maxUnavailable() {
+		w.setCondition(appsv1.DeploymentAvailable, corev1.ConditionTrue, MinimumReplicasAvailable, "Deployment has minimum availability.")
+	} else {
+		w.setCondition(appsv1.DeploymentAvailable, corev1.ConditionFalse, MinimumReplicasUnavailable, "Deployment does not have minimum availability.")
+	}
+	status.Conditions = w.conditions
+	w.status = &status
+}
+
+// writeRolloutStatus writes the status and says how the rollout goes.
+func (w *wave) writeRolloutStatus() {
+	w.writeStatus()
+	w.judgeProgress()
+	w.copyFailure()
+	w.status.Conditions = w.conditions
+	w.wakeAtDeadline()
+}
+
+// judgeProgress sets the Progressing condition: done, moving, or too slow.
+func (w *wave) judgeProgress() {
+	if !w.hasDeadline() {
+		w.removeCondition(appsv1.DeploymentProgressing)
+		return
+	}
+	current := w.condition(appsv1.DeploymentProgressing)
+	if w.status.Replicas == w.status.UpdatedReplicas && current != nil && current.Reason == NewReplicaSetAvailable {
+		return // a finished rollout has no progress to make
+	}
+	subject := fmt.Sprintf("Deployment %q", w.deployment.Name)
+	if w.next != nil {
+		subject = fmt.Sprintf("ReplicaSet %q", w.next.Name)
+	}
+	switch {
+	case isComplete(w.deployment, w.status):
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetAvailable, subject+" has successfully progressed.")
+	case w.progressed():
+		w.renewProgress(current, subject+" is progressing.")
+	case w.timedOut(current):
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionFalse, ProgressDeadlineExceeded, subject+" has timed out progressing.")
+	}
+}
+
+// progressed tells whether Pods were made, came up, or went since the last status.
+func (w *wave) progressed() bool {
+	now, before := w.status, &w.deployment.Status
+	return now.UpdatedReplicas > before.UpdatedReplicas ||
+		now.Replicas-now.UpdatedReplicas < before.Replicas-before.UpdatedReplicas ||
+		now.ReadyReplicas > before.ReadyReplicas ||
+		now.AvailableReplicas > before.AvailableReplicas
+}
+
+// renewProgress starts the progress clock anew, also where the reason stays.
+func (w *wave) renewProgress(current *appsv1.DeploymentCondition, message string) {
+	condition := w.newCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, ReplicaSetUpdated, message)
+	if current != nil && current.Status == corev1.ConditionTrue {
+		condition.LastTransitionTime = current.LastTransitionTime
+	}
+	w.removeCondition(appsv1.DeploymentProgressing)
+	w.conditions = append(w.conditions, condition)
+}
+
+func (w *wave) timedOut(current *appsv1.DeploymentCondition) bool {
+	switch {
+	case current == nil, current.Reason == NewReplicaSetAvailable:
+		return false
+	case current.Reason == ProgressDeadlineExceeded:
+		return true
+	default:
+		return w.now.After(w.deadline(current))
+	}
+}
+
+func (w *wave) deadline(progressing *appsv1.DeploymentCondition) time.Time {
+	return progressing.LastUpdateTime.Add(time.Duration(*w.deployment.Spec.ProgressDeadlineSeconds) * time.Second)
+}
+
+// wakeAtDeadline sees to it that a stuck rollout is noticed in time.
+func (w *wave) wakeAtDeadline() {
+	current := w.condition(appsv1.DeploymentProgressing)
+	if !w.hasDeadline() || current == nil || current.Reason == NewReplicaSetAvailable || current.Reason == ProgressDeadlineExceeded ||
+		isComplete(w.deployment, w.status) {
+		return
+	}
+	// Times in the API are whole seconds: one more, to be past the deadline.
+	w.wakeAt = w.deadline(current).Add(time.Second)
+}
+
+// notePause tells of a pause and of its end, so that the progress clock does
+// not run meanwhile. A rollout that had timed out stays so.
+func (w *wave) notePause() {
+	current := w.condition(appsv1.DeploymentProgressing)
+	if !w.hasDeadline() || current != nil && current.Reason == ProgressDeadlineExceeded {
+		return
+	}
+	wasPaused := current != nil && current.Reason == DeploymentPaused
+	switch {
+	case w.deployment.Spec.Paused && !wasPaused:
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionUnknown, DeploymentPaused, "Deployment is paused")
+	case !w.deployment.Spec.Paused && wasPaused:
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionUnknown, DeploymentResumed, "Deployment is resumed")
+	}
+}
+
+// copyFailure shows why a ReplicaSet cannot make its Pods; the new one's cause
+// comes first.
+func (w *wave) copyFailure() {
+	sets := slices.Clone(w.all())
+	slices.Reverse(sets)
+	for _, rs := range sets {
+		for _, condition := range rs.Status.Conditions {
+			if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {
+				w.setCondition(appsv1.DeploymentReplicaFailure, condition.Status, condition.Reason, condition.Message)
+				return
+			}
+		}
+	}
+	w.removeCondition(appsv1.DeploymentReplicaFailure)
+}
+
+func (w *wave) condition(kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
+	for i := range w.conditions {
+		if w.conditions[i].Type == kind {
+			found := w.conditions[i]
+			return &found
+		}
+	}
+	return nil
+}
+
+func (w *wave) newCondition(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, reason, message string) appsv1.DeploymentCondition {
+	now := metav1.NewTime(w.now).Rfc3339Copy()
+	return appsv1.DeploymentCondition{Type: kind, Status: status, LastUpdateTime: now, LastTransitionTime: now, Reason: reason, Message: message}
+}
+
+// setCondition changes a condition if its status or its reason is another.
+func (w *wave) setCondition(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, reason, message string) {
+	current := w.condition(kind)
+	if current != nil && current.Status == status && current.Reason == reason {
+		return
+	}
+	condition := w.newCondition(kind, status, reason, message)
+	if current != nil && current.Status == status {
+		condition.LastTransitionTime = current.LastTransitionTime
+	}
+	w.removeCondition(kind)
+	w.conditions = append(w.conditions, condition)
+}
+
+func (w *wave) removeCondition(kind appsv1.DeploymentConditionType) {
+	w.conditions = slices.DeleteFunc(w.conditions, func(c appsv1.DeploymentCondition) bool { return c.Type == kind })
+}
