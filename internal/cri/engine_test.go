@@ -104,8 +104,22 @@ func sandboxConfig(name string) *runtimev1.PodSandboxConfig {
 // runPod starts a Pod with one container, both of the pause image.
 func runPod(t testing.TB, engine *Engine, name string) *testPod {
 	t.Helper()
+	return runContainer(t, engine, name, &runtimev1.ContainerConfig{
+		Image: &runtimev1.ImageSpec{Image: PauseImage},
+		Linux: &runtimev1.LinuxContainerConfig{},
+	})
+}
+
+// runContainer starts a Pod with the container, unprivileged and filtered.
+func runContainer(t testing.TB, engine *Engine, name string, container *runtimev1.ContainerConfig) *testPod {
+	t.Helper()
 	ctx := testContext(t)
 	pod := &testPod{client: runtimev1.NewRuntimeServiceClient(engine.images.conn), config: sandboxConfig(name)}
+	container.Metadata = &runtimev1.ContainerMetadata{Name: "only"}
+	container.Linux.SecurityContext = &runtimev1.LinuxContainerSecurityContext{
+		NamespaceOptions: pod.config.Linux.SecurityContext.NamespaceOptions,
+		Seccomp:          &runtimev1.SecurityProfile{ProfileType: runtimev1.SecurityProfile_RuntimeDefault},
+	}
 	began := time.Now()
 	sandbox, err := pod.client.RunPodSandbox(ctx, &runtimev1.RunPodSandboxRequest{Config: pod.config})
 	if err != nil {
@@ -113,22 +127,13 @@ func runPod(t testing.TB, engine *Engine, name string) *testPod {
 	}
 	pod.sandbox, pod.sandboxTook = sandbox.PodSandboxId, time.Since(began)
 	began = time.Now()
-	container, err := pod.client.CreateContainer(ctx, &runtimev1.CreateContainerRequest{
-		PodSandboxId:  pod.sandbox,
-		SandboxConfig: pod.config,
-		Config: &runtimev1.ContainerConfig{
-			Metadata: &runtimev1.ContainerMetadata{Name: "only"},
-			Image:    &runtimev1.ImageSpec{Image: PauseImage},
-			Linux: &runtimev1.LinuxContainerConfig{SecurityContext: &runtimev1.LinuxContainerSecurityContext{
-				NamespaceOptions: pod.config.Linux.SecurityContext.NamespaceOptions,
-				Seccomp:          &runtimev1.SecurityProfile{ProfileType: runtimev1.SecurityProfile_RuntimeDefault},
-			}},
-		},
+	created, err := pod.client.CreateContainer(ctx, &runtimev1.CreateContainerRequest{
+		PodSandboxId: pod.sandbox, SandboxConfig: pod.config, Config: container,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pod.container, pod.createTook = container.ContainerId, time.Since(began)
+	pod.container, pod.createTook = created.ContainerId, time.Since(began)
 	began = time.Now()
 	if _, err := pod.client.StartContainer(ctx, &runtimev1.StartContainerRequest{ContainerId: pod.container}); err != nil {
 		t.Fatal(err)
@@ -295,6 +300,63 @@ func TestStopPodsEndsAllContainersAndShims(t *testing.T) {
 	answer, err := runtimev1.NewRuntimeServiceClient(engine.images.conn).ListPodSandbox(testContext(t), &runtimev1.ListPodSandboxRequest{})
 	if err != nil || len(answer.Items) != 0 {
 		t.Errorf("Pods left: %v, %v", answer, err)
+	}
+}
+
+func TestAContainerOverItsMemoryLimitIsReportedAsOOMKilled(t *testing.T) {
+	engine := start(t, testConfig(t))
+	if _, err := engine.Import(testContext(t), bytes.NewReader(selfImage(t, "eater:v1"))); err != nil {
+		t.Fatal(err)
+	}
+	pod := runContainer(t, engine, "eater", &runtimev1.ContainerConfig{
+		Image: &runtimev1.ImageSpec{Image: "docker.io/library/eater:v1"},
+		Envs:  []*runtimev1.KeyValue{{Key: eatMemory, Value: []byte("1")}},
+		Linux: &runtimev1.LinuxContainerConfig{Resources: &runtimev1.LinuxContainerResources{
+			MemoryLimitInBytes: 64 << 20, MemorySwapLimitInBytes: 64 << 20,
+		}},
+	})
+	ctx := testContext(t)
+	for {
+		answer, err := pod.client.ContainerStatus(ctx, &runtimev1.ContainerStatusRequest{ContainerId: pod.container})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status := answer.Status; status.State == runtimev1.ContainerState_CONTAINER_EXITED {
+			if status.Reason != "OOMKilled" || status.ExitCode != 137 {
+				t.Errorf("the container ended as %q with code %d, want OOMKilled with 137", status.Reason, status.ExitCode)
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestShimsThatEndedAreReaped(t *testing.T) {
+	// As process 1 of a container, which every orphan becomes a child of.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	engine := start(t, testConfig(t))
+	runPod(t, engine, "short")
+	if err := engine.StopPods(testContext(t), 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx := testContext(t)
+	for len(zombieShims()) == 0 {
+		if ctx.Err() != nil {
+			t.Fatal("no shim ended as our child: the test tests nothing")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	reaping, stop := context.WithCancel(ctx)
+	defer stop()
+	go reapShims(reaping)
+	for len(zombieShims()) > 0 {
+		if ctx.Err() != nil {
+			t.Fatalf("zombies are left: %v", zombieShims())
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -1,7 +1,9 @@
 package cri
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -63,6 +65,47 @@ func dockerArchive(t *testing.T, names ...string) []byte {
 	}
 	var archive bytes.Buffer
 	if err := tarball.MultiWrite(images, &archive); err != nil {
+		t.Fatal(err)
+	}
+	return archive.Bytes()
+}
+
+// selfImage is an archive of an image that runs this test binary.
+func selfImage(t *testing.T, reference string) []byte {
+	t.Helper()
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content bytes.Buffer
+	writer := tar.NewWriter(&content)
+	if err := writer.WriteHeader(&tar.Header{Name: "self", Mode: 0o755, Size: int64(len(program))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.Write(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil },
+		tarball.WithCompressionLevel(gzip.BestSpeed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image, err = mutate.Config(image, v1.Config{Entrypoint: []string{"/self"}}); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	if err := tarball.Write(tag, image, &archive); err != nil {
 		t.Fatal(err)
 	}
 	return archive.Bytes()

@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,9 +22,22 @@ import (
 // removes whatever the tests leave behind.
 const sandboxDir = "COXCRI_SANDBOX"
 
+// eatMemory makes the test binary, as a container, use all memory it gets.
+const eatMemory = "COXCRI_EAT"
+
+func eat() {
+	var eaten [][]byte
+	for {
+		eaten = append(eaten, bytes.Repeat([]byte{1}, 1<<20))
+	}
+}
+
 const sandboxPrefix = "coxcri-"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(eatMemory) != "" {
+		eat()
+	}
 	if os.Getenv(sandboxDir) != "" {
 		os.Exit(m.Run())
 	}

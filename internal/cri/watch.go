@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"os"
 	"time"
 )
 
@@ -20,6 +21,9 @@ const (
 // watch starts the engine again whenever it has died, until ctx ends.
 func (e *Engine) watch(ctx context.Context) {
 	go e.watchLog(ctx)
+	if os.Getpid() == 1 {
+		go reapShims(ctx)
+	}
 	delay := time.Duration(0)
 	for {
 		started := time.Now()
