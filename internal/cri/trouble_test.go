@@ -50,6 +50,7 @@ func script(t *testing.T, config *Config, name, text string) {
 }
 
 func TestWhatCannotStartSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		set  func(*testing.T, *Config)
@@ -101,6 +102,7 @@ func TestWhatCannotStartSaysWhatToDo(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			config := testConfig(t)
 			test.set(t, &config)
 			engine, err := Start(testContext(t), config)
