@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
-
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // explain turns what etcd says about its files into a sentence that tells what
@@ -18,8 +16,6 @@ func explain(config Config, err error) error {
 		return fmt.Errorf("the disk that holds %s is full: free some space, or choose another --data-dir", config.DataDir)
 	case errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EROFS) || strings.Contains(reason, "permission denied") || strings.Contains(reason, "read-only file system"):
 		return fmt.Errorf("the store's directory %s cannot be written (%w): run as its owner, or choose another --data-dir", config.DataDir, err)
-	case errors.Is(err, bolterrors.ErrTimeout) || strings.Contains(reason, "locked"):
-		return fmt.Errorf("the store's directory %s is in use by another process: stop it, or choose another --data-dir", config.DataDir)
 	default:
 		return fmt.Errorf("the data in %s cannot be opened (%w): restore it from a snapshot, or choose another --data-dir", config.DataDir, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -18,9 +19,10 @@ type logCore struct {
 	out *slog.Logger
 	// fatal is called with the reason when etcd gives up after the start.
 	fatal func(error)
-	// started is true once Start has returned: before that etcd's giving up
-	// becomes a panic, which Start recovers.
+	// started is true once Start has returned. Before that the reason goes to
+	// gaveUp, which Start reads.
 	started atomic.Bool
+	gaveUp  chan error
 }
 
 func newLogCore(out *slog.Logger, fatal func(error)) *logCore {
@@ -33,7 +35,7 @@ func newLogCore(out *slog.Logger, fatal func(error)) *logCore {
 			os.Exit(1)
 		}
 	}
-	return &logCore{out: out, fatal: fatal}
+	return &logCore{out: out, fatal: fatal, gaveUp: make(chan error, 1)}
 }
 
 func (c *logCore) logger() *zap.Logger {
@@ -95,9 +97,14 @@ func (g giveUp) OnWrite(checked *zapcore.CheckedEntry, fields []zapcore.Field) {
 			reason = fmt.Errorf("%s: %w", checked.Message, f.Interface.(error))
 		}
 	}
-	if !g.core.started.Load() {
-		panic(reason)
+	if g.core.started.Load() {
+		g.core.fatal(fmt.Errorf("the store cannot go on: %w", reason))
+	} else {
+		select {
+		case g.core.gaveUp <- reason:
+		default: // the first reason is the one that counts
+		}
 	}
-	g.core.fatal(fmt.Errorf("the store cannot go on: %w", reason))
-	panic(reason)
+	// etcd relies on not coming back from here, in whichever goroutine.
+	runtime.Goexit()
 }

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"golang.org/x/sys/unix"
 )
 
 // Config says where a Server keeps its data and where it listens.
@@ -44,7 +46,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	logs := newLogCore(config.Logger, config.Fatal)
-	member, err := open(config, logs)
+	member, err := open(ctx, config, logs)
 	if err != nil {
 		return nil, explain(config, err)
 	}
@@ -55,14 +57,32 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// open runs etcd's start, and turns its panics over broken files into errors.
-func open(config Config, logs *logCore) (member *embed.Etcd, err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			member, err = nil, fmt.Errorf("%v", broken)
-		}
+// open runs etcd's own start. Over broken files etcd gives up in one of its
+// goroutines, and leaves others waiting: they are left behind, since the
+// process ends then.
+func open(ctx context.Context, config Config, logs *logCore) (*embed.Etcd, error) {
+	type result struct {
+		member *embed.Etcd
+		err    error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		defer func() {
+			if broken := recover(); broken != nil {
+				opened <- result{err: fmt.Errorf("%v", broken)}
+			}
+		}()
+		member, err := embed.StartEtcd(memberConfig(config, logs))
+		opened <- result{member, err}
 	}()
-	return embed.StartEtcd(memberConfig(config, logs))
+	select {
+	case r := <-opened:
+		return r.member, r.err
+	case err := <-logs.gaveUp:
+		return nil, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // prepare makes the directories, and checks what the kernel would refuse with
@@ -78,10 +98,24 @@ func prepare(config Config) error {
 	if err := os.MkdirAll(filepath.Dir(config.Socket), 0o700); err != nil {
 		return fmt.Errorf("creating the store's socket directory: %w: choose another --run-dir", err)
 	}
+	if inUse(filepath.Join(config.DataDir, "member", "snap", "db")) {
+		return fmt.Errorf("the store's directory %s is in use by another process: stop it, or choose another --data-dir", config.DataDir)
+	}
 	if err := os.Remove(config.Socket); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("removing a stale socket of the store: %w", err)
 	}
 	return nil
+}
+
+// inUse tells if another process has locked the database. etcd itself would
+// wait for the lock, for ever.
+func inUse(database string) bool {
+	file, err := os.OpenFile(database, os.O_RDWR, 0)
+	if err != nil {
+		return false // there is none yet, or etcd will say what is wrong with it
+	}
+	defer file.Close()
+	return errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
 // Endpoint is the URL of the unix socket.
