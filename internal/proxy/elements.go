@@ -25,6 +25,7 @@ const (
 	setHairpin   setName = "hairpin"
 	setOutside   setName = "outside"
 	setClasses   setName = "classes"
+	setLive      setName = "live"
 	setAffinity  setName = "affinity"
 )
 
@@ -54,6 +55,9 @@ func (s *state) elements(frontend routing.Frontend, p placement) []element {
 	list = append(list, element{setServices, key, native(p.class)})
 	for i, endpoint := range p.slots {
 		list = append(list, element{setEndpoints, key + native(uint32(i)), endpointValue(endpoint)})
+		if p.rule.AffinitySeconds > 0 {
+			list = append(list, element{set: setLive, key: key + endpointValue(endpoint)})
+		}
 	}
 	return list
 }
@@ -83,4 +87,3 @@ func port(n uint16) string { return string([]byte{byte(n >> 8), byte(n), 0, 0}) 
 
 // native is a number as the processor has it, like a packet mark.
 func native(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
-

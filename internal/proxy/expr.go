@@ -153,10 +153,16 @@ func sourceIs(addr netip.Addr) []expr.Any {
 // sourceIsOurs translates the source to this machine's address on the way out.
 func sourceIsOurs() []expr.Any { return one(&expr.Masq{FullyRandom: true}) }
 
-// remember notes value for key, or keeps what is noted for longer.
+// remember notes value for key. If something is noted, that stays, for longer.
 func remember(set *nftables.Set, key, value uint32, seconds int32) []expr.Any {
 	return one(&expr.Dynset{SrcRegKey: key, SrcRegData: value, SetName: set.Name, SetID: set.ID,
 		Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: time.Duration(seconds) * time.Second})
+}
+
+// forget removes what is noted for key. The kernel wants a value all the same.
+func forget(set *nftables.Set, key, value uint32) []expr.Any {
+	const opDelete = 2 // NFT_DYNSET_OP_DELETE
+	return one(&expr.Dynset{SrcRegKey: key, SrcRegData: value, SetName: set.Name, SetID: set.ID, Operation: opDelete})
 }
 
 func verdict(kind expr.VerdictKind) []expr.Any { return one(&expr.Verdict{Kind: kind}) }

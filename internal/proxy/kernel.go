@@ -112,7 +112,7 @@ func (k *kernel) commit(plan *plan) error {
 		}
 	}
 	remove, add := plan.changes()
-	for _, name := range []setName{setServices, setEndpoints, setRefused, setHairpin, setOutside} {
+	for _, name := range []setName{setServices, setEndpoints, setRefused, setHairpin, setOutside, setLive} {
 		set := k.skeleton.sets[name]
 		if err := inChunks(set, remove[name], k.conn.SetDeleteElements); err != nil {
 			return k.failed(err)
@@ -178,4 +178,3 @@ func socketPort(conn *netlink.Conn) (port uint32, err error) {
 	}
 	return port, err
 }
-

@@ -18,6 +18,7 @@ var (
 	typeSlot        = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
 	typeClient      = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
 	typeEndpoint    = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
+	typeLive        = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr, nftables.TypeInetService)
 	typePair        = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
 )
 
@@ -59,6 +60,8 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 		{Name: string(setOutside), KeyType: typeDestination},
 		// The chain of each class.
 		{Name: string(setClasses), KeyType: nftables.TypeMark, IsMap: true, DataType: nftables.TypeVerdict, KeyByteOrder: binaryutil.NativeEndian},
+		// Which endpoints a destination has that keeps its clients.
+		{Name: string(setLive), KeyType: typeLive},
 		// Which endpoint a client had last: client . destination.
 		{Name: string(setAffinity), KeyType: typeClient, IsMap: true, DataType: typeEndpoint, Dynamic: true, HasTimeout: true, Size: affinityClients},
 	} {
@@ -139,13 +142,9 @@ func (s *skeleton) addSources(conn *nftables.Conn, config Config) {
 // and the element that leads there.
 func (s *skeleton) addClass(conn *nftables.Conn, c numberedClass) error {
 	chain := s.chain(conn, fmt.Sprintf("class-%d", c.number), nil)
-	endpoints, affinity := s.sets[setEndpoints], s.sets[setAffinity]
-	const client, chosen = reg0, reg0 + 4
-	loadClient := exprs(load(client, offsetSource), loadDestination(client+1, false))
+	endpoints := s.sets[setEndpoints]
 	if c.affinitySeconds > 0 {
-		s.rule(conn, chain, loadClient, lookUp(affinity, client, chosen), remember(affinity, client, chosen, c.affinitySeconds), sendTo(chosen))
-		s.rule(conn, chain, loadDestination(chosen, c.anyAddr), roll(chosen+3, c.endpoints), lookUp(endpoints, chosen, chosen),
-			loadClient, remember(affinity, client, chosen, c.affinitySeconds), sendTo(chosen))
+		s.addAffinity(conn, chain, c.class)
 	}
 	if c.endpoints > 1 {
 		s.rule(conn, chain, loadDestination(reg0, c.anyAddr), roll(reg0+3, c.endpoints), lookUp(endpoints, reg0, reg0), sendTo(reg0))
@@ -155,6 +154,22 @@ func (s *skeleton) addClass(conn *nftables.Conn, c numberedClass) error {
 		Key:         binaryutil.NativeEndian.PutUint32(c.number),
 		VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain.Name},
 	}})
+}
+
+// addAffinity adds the rules that send a client to the endpoint that it had
+// before, if that is still one, and note a new one otherwise. When there is no
+// room for a note, the rules that follow apply.
+func (s *skeleton) addAffinity(conn *nftables.Conn, chain *nftables.Chain, c class) {
+	endpoints, affinity := s.sets[setEndpoints], s.sets[setAffinity]
+	// client is in one register and its destination in three; what was chosen
+	// follows, so that destination . endpoint can be looked up too.
+	const client, destination, chosen = reg0, reg0 + 1, reg0 + 4
+	loadClient := exprs(load(client, offsetSource), loadDestination(destination, false))
+	s.rule(conn, chain, loadClient, lookUp(affinity, client, chosen),
+		loadDestination(destination, c.anyAddr), contains(s.sets[setLive], destination),
+		loadDestination(destination, false), remember(affinity, client, chosen, c.affinitySeconds), sendTo(chosen))
+	s.rule(conn, chain, loadDestination(chosen, c.anyAddr), roll(chosen+3, c.endpoints), lookUp(endpoints, chosen, chosen),
+		loadClient, forget(affinity, client, chosen), remember(affinity, client, chosen, c.affinitySeconds), sendTo(chosen))
 }
 
 func (s *skeleton) chain(conn *nftables.Conn, name string, base *nftables.Chain) *nftables.Chain {

@@ -23,7 +23,7 @@ const pluginVariable = "COXSWAIN_TEST_CNI_PLUGIN"
 // it from TestMain.
 func Main(m *testing.M) {
 	if os.Getenv(insideVariable) != "" {
-		if err := loopbackUp(); err != nil {
+		if err := prepare(); err != nil {
 			fmt.Fprintln(os.Stderr, "networktest:", err)
 			os.Exit(1)
 		}
@@ -67,7 +67,13 @@ func runInside() (code int, err error) {
 	return 0, err
 }
 
-func loopbackUp() error {
+// prepare makes the namespace like a machine whose bridges are invisible to
+// the firewall, as they are without br_netfilter.
+func prepare() error {
+	const bridges = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+	if err := os.WriteFile(bridges, []byte("0"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err

@@ -115,7 +115,9 @@ func (n *Network) NewPod(t testing.TB, name string) *Pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var result struct{ IPs []struct{ Address netip.Prefix } }
+	var result struct {
+		IPs []struct{ Address netip.Prefix }
+	}
 	if err := json.Unmarshal(out, &result); err != nil || len(result.IPs) != 1 {
 		t.Fatalf("result of ADD is %s (%v)", out, err)
 	}
@@ -171,16 +173,7 @@ func (p *Pod) ServeNames(t testing.TB, port int) {
 		t.Fatalf("listening in Pod %s: %v", p.Name, err)
 	}
 	t.Cleanup(func() { tcp.Close(); udp.Close() })
-	go func() {
-		for {
-			conn, err := tcp.Accept()
-			if err != nil {
-				return
-			}
-			fmt.Fprintf(conn, "%s %s", p.Name, conn.RemoteAddr())
-			conn.Close()
-		}
-	}()
+	go AnswerNames(p.Name, tcp)
 	go func() {
 		buffer := make([]byte, 512)
 		for {
@@ -191,6 +184,19 @@ func (p *Pod) ServeNames(t testing.TB, port int) {
 			udp.WriteTo([]byte(fmt.Sprintf("%s %s", p.Name, from)), from)
 		}
 	}()
+}
+
+// AnswerNames answers every connection as ServeNames does, until the listener
+// is closed.
+func AnswerNames(name string, listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(conn, "%s %s", name, conn.RemoteAddr())
+		conn.Close()
+	}
 }
 
 // aside runs f on a thread of its own, which ends afterwards: whatever
