@@ -13,7 +13,10 @@ import (
 	"coxswain.dev/cox/internal/network/networktest"
 )
 
-var deleteNow = metav1.DeleteOptions{}
+var (
+	deleteNow = metav1.DeleteOptions{}
+	getNow    = metav1.GetOptions{}
+)
 
 // nodePort makes a Service also a port of this machine.
 func nodePort(s *corev1.Service) {

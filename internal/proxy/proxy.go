@@ -152,8 +152,8 @@ func (p *Proxy) apply(rebuild bool) error {
 	if err != nil {
 		return err
 	}
-	p.offers.publish(p.kernel.state.offered)
 	p.kernel.forgetConnections(p.log)
+	p.offers.publish(p.kernel.state.offered)
 	return nil
 }
 

@@ -1,0 +1,266 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/nftables"
+
+	"coxswain.dev/cox/internal/network/networktest"
+)
+
+// hammer asks without pause from several places until stopped, and counts.
+type hammer struct {
+	stopping atomic.Bool
+	running  sync.WaitGroup
+	mu       sync.Mutex
+	answers  map[string]int
+	failures []string
+}
+
+// maxFailures bounds what a failing test prints.
+const maxFailures = 5
+
+func startHammer(address string, dialers ...dialer) *hammer {
+	h := &hammer{answers: map[string]int{}}
+	for _, dial := range dialers {
+		for range 2 {
+			h.running.Go(func() {
+				for !h.stopping.Load() {
+					name, _, err := ask(dial, "tcp", address)
+					h.mu.Lock()
+					if err == nil {
+						h.answers[name]++
+					} else if len(h.failures) < maxFailures {
+						h.failures = append(h.failures, fmt.Sprint(time.Now().Format("05.000000 "), err))
+					}
+					h.mu.Unlock()
+				}
+			})
+		}
+	}
+	return h
+}
+
+// awaitAnswers waits for so many further answers of anybody.
+func (h *hammer) awaitAnswers(t *testing.T, n int) {
+	t.Helper()
+	want := h.total() + n
+	deadline := time.Now().Add(20 * time.Second)
+	for h.total() < want {
+		if time.Now().After(deadline) {
+			t.Fatalf("no %d further answers in 20 s; failures: %v", n, h.failures)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (h *hammer) total() (total int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, n := range h.answers {
+		total += n
+	}
+	return total
+}
+
+func (h *hammer) count(name string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answers[name]
+}
+
+// stop ends the hammer and fails the test if any connection failed.
+func (h *hammer) stop(t *testing.T) {
+	t.Helper()
+	h.stopping.Store(true)
+	h.running.Wait()
+	if len(h.failures) > 0 {
+		t.Errorf("connections failed (%d answered): %v", h.total(), h.failures)
+	}
+}
+
+// TestNoConnectionAfterUnrouted is what a rolling update relies on: once
+// Unrouted has returned, a Pod gets no new connection, and none was refused on
+// the way there.
+func TestNoConnectionAfterUnrouted(t *testing.T) {
+	c := startCluster(t)
+	client := c.NewPod(t, "client")
+	pods := make([]*networktest.Pod, 6)
+	for i := range pods {
+		pods[i] = c.NewPod(t, fmt.Sprintf("pod-%d", i))
+		pods[i].ServeNames(t, 8080)
+	}
+	c.service("web", "10.96.0.20")
+	c.endpoints("web", pods[:3]...)
+	c.awaitOffered(pods[0].Addr)
+	h := startHammer("10.96.0.20:80", client.Dial, fromHost)
+	// The number of endpoints goes up and down, by one and by two.
+	for round := range 60 {
+		leaving, size := pods[0], 2+round%3
+		pods = append(pods[1:], leaving)
+		c.endpoints("web", pods[:size]...)
+		c.awaitOffered(pods[size-1].Addr)
+		c.awaitUnrouted(leaving.Addr)
+		// Who was accepted before may still be counted a little later.
+		before := h.count(leaving.Name)
+		h.awaitAnswers(t, 20)
+		if after := h.count(leaving.Name); after > before+4 {
+			t.Fatalf("round %d: %s answered %d times after Unrouted had returned", round, leaving.Name, after-before)
+		}
+	}
+	h.stop(t)
+}
+
+func TestRulesOutliveTheProxy(t *testing.T) {
+	c := startCluster(t)
+	a, b, client := c.NewPod(t, "a"), c.NewPod(t, "b"), c.NewPod(t, "client")
+	a.ServeNames(t, 8080)
+	b.ServeNames(t, 8080)
+	c.service("web", "10.96.0.20")
+	c.endpoints("web", a)
+	c.awaitOffered(a.Addr)
+	h := startHammer("10.96.0.20:80", client.Dial, fromHost)
+	for range 5 {
+		h.awaitAnswers(t, 50)
+		c.stop()
+		h.awaitAnswers(t, 50)
+		c.start()
+	}
+	c.stop()
+	c.endpoints("web", b)
+	c.start()
+	// The first rules of a new Proxy are those of now: a is gone from them.
+	if _, err := c.client.CoreV1().Services("default").Get(t.Context(), "web", getNow); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitUnrouted(a.Addr)
+	if name, _ := mustAsk(t, client.Dial, "tcp", "10.96.0.20:80"); name != "b" {
+		t.Errorf("%s answered, want b", name)
+	}
+	h.stop(t)
+}
+
+func TestTableOfOthersHandsIsRebuilt(t *testing.T) {
+	c := startCluster(t)
+	a, client := c.NewPod(t, "a"), c.NewPod(t, "client")
+	a.ServeNames(t, 8080)
+	c.service("web", "10.96.0.20")
+	c.endpoints("web", a)
+	c.awaitOffered(a.Addr)
+
+	for name, harm := range map[string]func(*nftables.Conn){
+		"the ruleset is flushed":  func(conn *nftables.Conn) { conn.FlushRuleset() },
+		"our table is deleted":    func(conn *nftables.Conn) { conn.DelTable(newTable()) },
+		"our table is flushed":    func(conn *nftables.Conn) { conn.FlushTable(newTable()) },
+		"a map of it is emptied":  func(conn *nftables.Conn) { conn.FlushSet(&nftables.Set{Name: string(setServices), Table: newTable()}) },
+		"a chain of it is filled": func(conn *nftables.Conn) { dropEverything(conn) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := nftables.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, changed := c.proxy.offers.withdrawn(a.Addr)
+			harm(conn)
+			if err := conn.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-changed:
+			case <-time.After(10 * time.Second):
+				t.Fatal("not rebuilt after 10 s")
+			}
+			if name, _ := mustAsk(t, client.Dial, "tcp", "10.96.0.20:80"); name != "a" {
+				t.Errorf("%s answered, want a", name)
+			}
+		})
+	}
+}
+
+func dropEverything(conn *nftables.Conn) {
+	table := newTable()
+	conn.AddRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Name: "unserved", Table: table}, Exprs: verdict(0)})
+}
+
+// A UDP client that never pauses is sent elsewhere when its endpoint goes.
+func TestUDPClientFollowsTheEndpoints(t *testing.T) {
+	c := startCluster(t)
+	a, b, client := c.NewPod(t, "a"), c.NewPod(t, "b"), c.NewPod(t, "client")
+	a.ServeNames(t, 8080)
+	b.ServeNames(t, 8080)
+	c.service("web", "10.96.0.20", nodePort)
+	c.endpoints("web", a)
+	c.awaitOffered(a.Addr)
+	for _, address := range []string{"10.96.0.20:80", net.JoinHostPort(c.Gateway().String(), "30080")} {
+		c.endpoints("web", a)
+		c.awaitOffered(a.Addr)
+		conn, err := client.Dial("udp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if name := askAgain(t, conn); name != "a" {
+			t.Fatalf("%s: %s answered, want a", address, name)
+		}
+		c.endpoints("web", b)
+		c.awaitUnrouted(a.Addr)
+		if name := askAgain(t, conn); name != "b" {
+			t.Errorf("%s: %s answered after a was gone, want b", address, name)
+		}
+	}
+}
+
+// askAgain sends one packet and returns who answered.
+func askAgain(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	if _, err := conn.Write([]byte("?")); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(networktest.DialTimeout))
+	answer := make([]byte, 100)
+	n, err := conn.Read(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	fmt.Sscan(string(answer[:n]), &name)
+	return name
+}
+
+func TestLastEndpointServesWhileItTerminates(t *testing.T) {
+	c := startCluster(t)
+	a, client := c.NewPod(t, "a"), c.NewPod(t, "client")
+	a.ServeNames(t, 8080)
+	c.service("web", "10.96.0.20")
+	c.endpoints("web", a)
+	c.awaitOffered(a.Addr)
+	_, changed := c.proxy.offers.withdrawn(a.Addr)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.proxy.Unrouted(ctx, a.Addr); err == nil {
+		t.Error("Unrouted returned for an endpoint that is ready")
+	}
+	slice := newSlice("web")
+	slice.Endpoints = append(slice.Endpoints, endpoint(a.Addr, false, true))
+	c.put(slice)
+	<-changed
+	c.awaitUnrouted(a.Addr)
+	if name, _ := mustAsk(t, client.Dial, "tcp", "10.96.0.20:80"); name != "a" {
+		t.Errorf("%s answered, want a", name)
+	}
+}
+
+func TestUnroutedForWhatWasNeverRouted(t *testing.T) {
+	c := startCluster(t)
+	if err := c.proxy.Unrouted(t.Context(), netip.MustParseAddr("10.244.9.9")); err != nil {
+		t.Error(err)
+	}
+}
