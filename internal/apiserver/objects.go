@@ -32,7 +32,8 @@ func (o *storedObjects) Get(ctx context.Context, resource, namespace, name strin
 	if !ok {
 		return nil, fmt.Errorf("%s are not served", resource)
 	}
-	ctx = request.WithNamespace(ctx, namespace)
+	// The storages name in their errors what the request is about.
+	ctx = request.WithRequestInfo(request.WithNamespace(ctx, namespace), &request.RequestInfo{Resource: resource})
 	obj, err := getter.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
 	if errors.IsNotFound(err) {
 		obj, err = getter.Get(ctx, name, &metav1.GetOptions{})
