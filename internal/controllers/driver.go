@@ -1,0 +1,99 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+)
+
+// Retries of a key begin at firstRetry and double up to lastRetry.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// key names the object that is reconciled; the namespace is empty for
+// cluster-scoped kinds.
+type key = types.NamespacedName
+
+// loop is what all controllers have in common.
+type loop struct {
+	name    string
+	workers int
+	log     *slog.Logger
+	queue   workqueue.TypedRateLimitingInterface[key]
+	own     *ownWrites
+	// reconcile brings one object to where it should be. It returns when to
+	// look again although nothing has changed; zero for never.
+	reconcile func(ctx context.Context, k key) (wakeAt time.Time, err error)
+}
+
+func newLoop(name string, workers int, log *slog.Logger) *loop {
+	l := &loop{
+		name: name, workers: workers, log: log.With("controller", name),
+		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[key](firstRetry, lastRetry)),
+	}
+	l.own = newOwnWrites(func(k key) { l.queue.Add(k) })
+	return l
+}
+
+// run works until ctx ends and the keys at work are done.
+func (l *loop) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, l.queue.ShutDown)
+	defer stop()
+	var group sync.WaitGroup
+	for range l.workers {
+		group.Go(func() {
+			for l.next(ctx) {
+			}
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+// next reconciles one key. It returns false when the queue has been shut down.
+func (l *loop) next(ctx context.Context) bool {
+	k, shutdown := l.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer l.queue.Done(k)
+	if !l.own.reached(k) {
+		return true // it is added again when the informers are there
+	}
+	wakeAt, err := l.guarded(ctx, k)
+	switch {
+	case err == nil:
+		l.queue.Forget(k)
+		if !wakeAt.IsZero() {
+			l.queue.AddAfter(k, time.Until(wakeAt))
+		}
+	case ctx.Err() != nil:
+	default:
+		if !apierrors.IsConflict(err) {
+			l.log.Info("reconciling failed, will be tried again", "key", k.String(), "error", err)
+		}
+		l.queue.AddRateLimited(k)
+	}
+	return true
+}
+
+// guarded turns a panic into an error: one object that nobody thought of must
+// not take all others down.
+func (l *loop) guarded(ctx context.Context, k key) (wakeAt time.Time, err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			l.log.Error("panic", "key", k.String(), "panic", caught, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: %s: panic: %v", l.name, k, caught)
+		}
+	}()
+	return l.reconcile(ctx, k)
+}

@@ -1,0 +1,132 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/tools/cache"
+)
+
+// contentPoll is how often a terminating namespace is looked at again while
+// something in it is still on its way out.
+const contentPoll = 200 * time.Millisecond
+
+// namespaceDeletion empties a terminating namespace, and lets it go when
+// nothing is left in it.
+type namespaceDeletion struct {
+	*base
+	*loop
+	namespaces cache.SharedIndexInformer
+}
+
+func newNamespaceDeletion(b *base) (*loop, error) {
+	c := &namespaceDeletion{base: b, loop: newLoop("namespace-deletion", 2, b.log), namespaces: b.Core().V1().Namespaces().Informer()}
+	c.loop.reconcile = c.reconcile
+	return c.loop, onAny(c.namespaces, func(n *corev1.Namespace) {
+		if n.DeletionTimestamp != nil {
+			c.queue.Add(key{Name: n.Name})
+		}
+	})
+}
+
+func (c *namespaceDeletion) reconcile(ctx context.Context, k key) (time.Time, error) {
+	item, exists, err := c.namespaces.GetStore().GetByKey(k.Name)
+	if err != nil || !exists || item.(*corev1.Namespace).DeletionTimestamp == nil {
+		return time.Time{}, err
+	}
+	namespace := item.(*corev1.Namespace)
+	resources, err := deletableResources(c.client.Discovery())
+	if err != nil {
+		return time.Time{}, err
+	}
+	left := 0
+	var errs []error
+	for _, resource := range resources {
+		if !resource.namespaced {
+			continue
+		}
+		count, err := c.empty(ctx, namespace.Name, resource.GroupVersionResource)
+		left += count
+		if err != nil {
+			errs = append(errs, fmt.Errorf("deleting the %s of namespace %s: %w", resource.Resource, namespace.Name, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return time.Time{}, err
+	}
+	if left > 0 {
+		return now().Add(contentPoll), nil
+	}
+	return time.Time{}, c.finalize(ctx, namespace)
+}
+
+// empty deletes all objects of one resource, and returns how many there were.
+func (c *namespaceDeletion) empty(ctx context.Context, namespace string, resource schema.GroupVersionResource) (int, error) {
+	client := c.metadata.Resource(resource).Namespace(namespace)
+	list, err := client.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	background := metav1.DeletePropagationBackground
+	for i := range list.Items {
+		object := &list.Items[i]
+		if object.DeletionTimestamp != nil {
+			continue
+		}
+		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &object.UID}})
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return len(list.Items), err
+		}
+	}
+	return len(list.Items), nil
+}
+
+// finalize takes our finalizer off: with the last one the namespace goes.
+func (c *namespaceDeletion) finalize(ctx context.Context, namespace *corev1.Namespace) error {
+	changed := namespace.DeepCopy()
+	changed.Spec.Finalizers = nil
+	for _, finalizer := range namespace.Spec.Finalizers {
+		if finalizer != corev1.FinalizerKubernetes {
+			changed.Spec.Finalizers = append(changed.Spec.Finalizers, finalizer)
+		}
+	}
+	_, err := c.client.CoreV1().Namespaces().Finalize(ctx, changed, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// deletable is a resource whose objects can be listed, watched and deleted.
+type deletable struct {
+	schema.GroupVersionResource
+	kind       string
+	namespaced bool
+}
+
+// deletableResources asks the API which resources there are, each in the
+// version that the server prefers.
+func deletableResources(client discovery.DiscoveryInterface) ([]deletable, error) {
+	lists, err := client.ServerPreferredResources()
+	if err != nil && len(lists) == 0 {
+		return nil, fmt.Errorf("asking which resources there are: %w", err)
+	}
+	var resources []deletable
+	for _, list := range discovery.FilteredBy(discovery.SupportsAllVerbs{Verbs: []string{"list", "watch", "delete"}}, lists) {
+		version, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return nil, err
+		}
+		for _, resource := range list.APIResources {
+			resources = append(resources, deletable{version.WithResource(resource.Name), resource.Kind, resource.Namespaced})
+		}
+	}
+	return resources, nil
+}
