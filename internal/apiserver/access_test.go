@@ -134,6 +134,23 @@ func TestServiceAccountDoesWhatItsRoleAllows(t *testing.T) {
 	}
 }
 
+func TestAggregatingRolesFollowTheirParts(t *testing.T) {
+	roles := apitest.Start(t).Client(t).RbacV1().ClusterRoles()
+	_, err := roles.Create(t.Context(), &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "crontabs", Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+		Rules:      []rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{"stable.example.com"}, Resources: []string{"crontabs"}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"view", "edit", "admin"} {
+		eventually(t, name+" has the new rule", func() bool {
+			role, err := roles.Get(t.Context(), name, metav1.GetOptions{})
+			return err == nil && strings.Contains(role.String(), "crontabs")
+		})
+	}
+}
+
 func TestTokensAreBoundAndReviewed(t *testing.T) {
 	server := apitest.Start(t)
 	client := server.Client(t)

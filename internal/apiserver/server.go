@@ -17,6 +17,7 @@ import (
 
 	"coxswain.dev/cox/internal/apiserver/inprocess"
 	"coxswain.dev/cox/internal/apiserver/pki"
+	"coxswain.dev/cox/internal/apiserver/rbac"
 )
 
 const (
@@ -116,6 +117,7 @@ func (s *Server) Run(ctx context.Context) error {
 			cancel(fmt.Errorf("preparing the API: %w", err))
 			return nil
 		}
+		go s.aggregate(ctx, cancel)
 		close(s.ready)
 		return nil
 	}); err != nil {
@@ -130,6 +132,14 @@ func (s *Server) Run(ctx context.Context) error {
 		return cause
 	}
 	return nil
+}
+
+// aggregate keeps aggregating roles up to date.
+func (s *Server) aggregate(ctx context.Context, fail context.CancelCauseFunc) {
+	aggregator := rbac.Aggregator{Roles: s.client.RbacV1().ClusterRoles(), Informer: s.informers.Rbac().V1().ClusterRoles(), Logger: s.config.Logger}
+	if err := aggregator.Run(ctx); err != nil {
+		fail(fmt.Errorf("aggregating roles: %w", err))
+	}
 }
 
 // Ready is closed when requests are answered, and all that every installation

@@ -23,8 +23,8 @@ var (
 )
 
 const (
-	coreGroup  = ""
-	aggregated = "rbac.authorization.k8s.io/aggregate-to-"
+	coreGroup       = ""
+	aggregatePrefix = "rbac.authorization.k8s.io/aggregate-to-"
 )
 
 func rule(verbs []string, group string, resources ...string) rbacv1.PolicyRule {
@@ -53,20 +53,20 @@ func clusterRole(name string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
 // partOf makes a role a part of those that users are given.
 func partOf(role rbacv1.ClusterRole, users ...string) rbacv1.ClusterRole {
 	for _, name := range users {
-		role.Labels[aggregated+name] = "true"
+		role.Labels[aggregatePrefix+name] = "true"
 	}
 	return role
 }
 
 // gathers makes a role that holds the rules of every role that is a part of
-// it. The rules it starts with are those of the parts below.
+// it. It starts with the rules of parts, in the order of the parts' names.
 func gathers(name string, parts ...rbacv1.ClusterRole) rbacv1.ClusterRole {
 	role := clusterRole(name)
 	for _, part := range parts {
 		role.Rules = append(role.Rules, part.Rules...)
 	}
 	role.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{
-		{MatchLabels: map[string]string{aggregated + name: "true"}}}}
+		{MatchLabels: map[string]string{aggregatePrefix + name: "true"}}}}
 	return role
 }
 
@@ -78,11 +78,11 @@ func ClusterRoles() []rbacv1.ClusterRole {
 // userRoles are those for people and for programs in Pods.
 func userRoles() []rbacv1.ClusterRole {
 	admin, edit, view := adminPart(), editPart(), viewPart()
-	all := gathers("admin", admin, edit, view)
+	all := gathers("admin", edit, view, admin)
 	editing := gathers("edit", edit, view)
-	editing.Labels[aggregated+"admin"] = "true"
+	editing.Labels[aggregatePrefix+"admin"] = "true"
 	viewing := gathers("view", view)
-	viewing.Labels[aggregated+"edit"] = "true"
+	viewing.Labels[aggregatePrefix+"edit"] = "true"
 	return []rbacv1.ClusterRole{
 		clusterRole("cluster-admin", rule(verbs("*"), "*", "*"), rbacv1.PolicyRule{Verbs: verbs("*"), NonResourceURLs: []string{"*"}}),
 		all, editing, viewing, admin, edit, view,
