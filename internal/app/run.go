@@ -115,4 +115,3 @@ func startError(ctx context.Context, err error) error {
 	}
 	return err
 }
-

@@ -22,7 +22,10 @@ import (
 type Config struct {
 	// Client reaches the API, without a rate limit of its own.
 	Client *rest.Config
-	Logger *slog.Logger
+	// Informers may be shared with others, and should then drop managed fields
+	// (DropManagedFields); nil makes our own from Client.
+	Informers informers.SharedInformerFactory
+	Logger    *slog.Logger
 	// ClusterCA is the certificate (PEM) that every namespace gets in the
 	// ConfigMap kube-root-ca.crt.
 	ClusterCA []byte
@@ -73,7 +76,9 @@ func Run(ctx context.Context, config Config) error {
 	}
 	group.Go(func() error { return collector.run(ctx) })
 	err = group.Wait()
-	b.Shutdown()
+	if config.Informers == nil {
+		b.Shutdown()
+	}
 	return err
 }
 
@@ -91,9 +96,12 @@ func newBase(ctx context.Context, config Config) (*base, error) {
 	}
 	b := &base{
 		config: config, client: client, metadata: meta, log: config.Logger,
-		// Nothing is read again on a timer: what is written here is seen.
-		SharedInformerFactory: informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(dropManagedFields)),
+		SharedInformerFactory: config.Informers,
 		events:                record.NewBroadcaster(record.WithContext(ctx)),
+	}
+	if b.SharedInformerFactory == nil {
+		// Nothing is read again on a timer: what is written here is seen.
+		b.SharedInformerFactory = informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(DropManagedFields))
 	}
 	b.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
 	return b, nil
@@ -104,8 +112,8 @@ func (b *base) recorder(component string) record.EventRecorder {
 	return b.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: component})
 }
 
-// dropManagedFields keeps the caches small: no controller looks at them.
-func dropManagedFields(obj any) (any, error) {
+// DropManagedFields keeps the caches small: no controller looks at them.
+func DropManagedFields(obj any) (any, error) {
 	if accessor, err := meta.Accessor(obj); err == nil {
 		accessor.SetManagedFields(nil)
 	}
