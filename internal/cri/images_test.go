@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -298,5 +300,45 @@ func TestMirrorsOfARunningEngineChangeWithoutItsRestart(t *testing.T) {
 	entries, err := os.ReadDir(config.certsDir())
 	if err != nil || fmt.Sprint(entries) != "[d registry.test:5000/]" {
 		t.Errorf("certs.d holds %v, %v", entries, err)
+	}
+}
+
+func TestPrivateRegistriesAreGivenCredentials(t *testing.T) {
+	loopbackUp(t)
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "robot" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="private"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	reference, err := name.ParseReference(host + "/team/app:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(reference, randomImage(t), remote.WithAuth(&authn.Basic{Username: "robot", Password: "secret"})); err != nil {
+		t.Fatal(err)
+	}
+	config := testConfig(t)
+	config.Mirrors = []Mirror{{"private.test", server.URL}}
+	client := runtimev1.NewImageServiceClient(start(t, config).images.conn)
+	for _, test := range []struct {
+		auth    *runtimev1.AuthConfig
+		wantErr string
+	}{
+		{nil, "no basic auth credentials"},
+		{&runtimev1.AuthConfig{Username: "robot", Password: "wrong"}, "401"},
+		{&runtimev1.AuthConfig{Username: "robot", Password: "secret"}, ""},
+	} {
+		_, err := client.PullImage(testContext(t), &runtimev1.PullImageRequest{
+			Image: &runtimev1.ImageSpec{Image: "private.test/team/app:v1"}, Auth: test.auth,
+		})
+		if (err == nil) != (test.wantErr == "") || err != nil && !strings.Contains(err.Error(), test.wantErr) {
+			t.Errorf("pulling with %v: %v, want %q", test.auth, err, test.wantErr)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package cri
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -18,6 +19,10 @@ type Mirror struct {
 // AnyRegistry is the Registry of a Mirror that serves all others.
 const AnyRegistry = "*"
 
+// registryPattern is a host name or address and perhaps a port. It also names
+// a folder.
+var registryPattern = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?$`)
+
 // ParseMirror understands REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.
 // Plain HTTP has to be said; a URL without a scheme means https.
 func ParseMirror(text string) (Mirror, error) {
@@ -25,7 +30,7 @@ func ParseMirror(text string) (Mirror, error) {
 	if !found || registry == "" || target == "" {
 		return Mirror{}, fmt.Errorf("%q is not REGISTRY=URL (for example docker.io=http://127.0.0.1:5000)", text)
 	}
-	if strings.Contains(registry, "://") || strings.ContainsAny(registry, "/ \t\"") {
+	if registry != AnyRegistry && !registryPattern.MatchString(registry) {
 		return Mirror{}, fmt.Errorf("%q: the registry %q must be a host or host:port, as image names begin with it", text, registry)
 	}
 	if !strings.Contains(target, "://") {
@@ -44,7 +49,7 @@ func ParseMirror(text string) (Mirror, error) {
 	if registry == "index.docker.io" || registry == "registry-1.docker.io" {
 		registry = "docker.io"
 	}
-	return Mirror{Registry: registry, URL: strings.TrimSuffix(parsed.String(), "/")}, nil
+	return Mirror{Registry: registry, URL: strings.TrimRight(parsed.String(), "/")}, nil
 }
 
 // String is the text that ParseMirror understands.

@@ -15,6 +15,8 @@ func TestParseMirror(t *testing.T) {
 		{text: "index.docker.io=http://m", registry: "docker.io", url: "http://m"},
 		{text: "registry.test:5000=http://10.0.0.1:5000", registry: "registry.test:5000", url: "http://10.0.0.1:5000"},
 		{text: "*=https://proxy.test/v2/all", registry: "*", url: "https://proxy.test/v2/all"},
+		{text: "[::1]:5000=http://m", registry: "[::1]:5000", url: "http://m"},
+		{text: "..=http://m", wantErr: "must be a host or host:port"},
 		{text: "docker.io", wantErr: "is not REGISTRY=URL"},
 		{text: "=http://m", wantErr: "is not REGISTRY=URL"},
 		{text: "docker.io=", wantErr: "is not REGISTRY=URL"},
