@@ -20,7 +20,8 @@ import (
 type Config struct {
 	// Client reaches the API. It is not used when Informers is set.
 	Client kubernetes.Interface
-	// Informers may be shared with others; nil makes our own from Client.
+	// Informers may be shared with others; nil makes our own from Client,
+	// which keep only what rules are made of.
 	Informers informers.SharedInformerFactory
 	// NodeName is this machine's Node.
 	NodeName string
@@ -68,7 +69,7 @@ func New(config Config) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy: Pod range %s, Service range %s and gateway %s must be valid IPv4", config.PodCIDR, config.ServiceCIDR, config.Gateway)
 	}
 	if config.Informers == nil {
-		config.Informers = informers.NewSharedInformerFactory(config.Client, 0)
+		config.Informers = informers.NewSharedInformerFactoryWithOptions(config.Client, 0, informers.WithTransform(strip))
 	}
 	p := &Proxy{
 		config:    config,

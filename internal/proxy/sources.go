@@ -44,6 +44,25 @@ func (s *sources) init(factory informers.SharedInformerFactory, node string) err
 	}})
 }
 
+// strip drops what rules are not made of before an informer keeps an object.
+func strip(object any) (any, error) {
+	switch o := object.(type) {
+	case *corev1.Pod:
+		o.ManagedFields, o.Annotations, o.Labels, o.OwnerReferences = nil, nil, nil, nil
+		kept := corev1.PodSpec{NodeName: o.Spec.NodeName, HostNetwork: o.Spec.HostNetwork}
+		if hasHostPorts(o) {
+			kept.InitContainers, kept.Containers = o.Spec.InitContainers, o.Spec.Containers
+		}
+		o.Spec = kept
+		o.Status = corev1.PodStatus{Phase: o.Status.Phase, PodIP: o.Status.PodIP}
+	case *corev1.Service:
+		o.ManagedFields, o.Annotations = nil, nil
+	case *discoveryv1.EndpointSlice:
+		o.ManagedFields, o.Annotations = nil, nil
+	}
+	return object, nil
+}
+
 // serviceOf is the key of the Service that a slice belongs to, or "".
 func serviceOf(slice *discoveryv1.EndpointSlice) string {
 	if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {

@@ -1,0 +1,84 @@
+package routing
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestDecide reads every testdata/*.yaml, manifests of a Service and its
+// EndpointSlices, or of a Pod, and compares the rules with the file *.rules
+// beside it. This machine's Node is "here".
+func TestDecide(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			got := decideFile(t, file)
+			golden := strings.TrimSuffix(file, ".yaml") + ".rules"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("rules (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func decideFile(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Snapshot{Node: "here"}
+	var rules Rules
+	for _, document := range strings.Split(string(content), "\n---\n") {
+		object, _, err := decoder.Decode([]byte(document), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch o := object.(type) {
+		case *corev1.Service:
+			s.Service = o
+		case *discoveryv1.EndpointSlice:
+			s.Slices = append(s.Slices, o)
+		case *corev1.Pod:
+			rules = append(rules, HostPorts(o)...)
+		}
+	}
+	if s.Service != nil {
+		rules = Decide(s)
+	}
+	return rules.String()
+}
+
+var decoder = func() runtime.Decoder {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			panic(err)
+		}
+	}
+	return serializer.NewCodecFactory(scheme).UniversalDeserializer()
+}()
