@@ -21,19 +21,18 @@ import (
 
 // install builds the storages of every kind, and puts them below /api and
 // /apis.
-func (s *Server) install(scheme *runtime.Scheme, codecs serializer.CodecFactory, served []registry.Builder) error {
+func (s *Server) install(config *genericapiserver.Config, scheme *runtime.Scheme, codecs serializer.CodecFactory, served []registry.Builder) error {
 	groups, err := s.groups(scheme, codecs, served)
 	if err != nil {
 		return err
 	}
-	if core, ok := groups[corev1.GroupName]; ok {
-		s.addTokenRequests(core.VersionedResourcesStorageMap["v1"])
-		if err := s.generic.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, core); err != nil {
-			return fmt.Errorf("serving the core group: %w", err)
-		}
-		delete(groups, corev1.GroupName)
+	core := groups[corev1.GroupName]
+	s.addTokenRequests(core.VersionedResourcesStorageMap["v1"])
+	if err := s.generic.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, core); err != nil {
+		return fmt.Errorf("serving the core group: %w", err)
 	}
-	var ordered []*genericapiserver.APIGroupInfo
+	delete(groups, corev1.GroupName)
+	ordered := []*genericapiserver.APIGroupInfo{}
 	for _, name := range groupOrder(groups) {
 		ordered = append(ordered, groups[name])
 	}
@@ -41,6 +40,7 @@ func (s *Server) install(scheme *runtime.Scheme, codecs serializer.CodecFactory,
 	if err := s.generic.InstallAPIGroups(ordered...); err != nil {
 		return fmt.Errorf("serving the API groups: %w", err)
 	}
+	forgetDefinitions(config, append(ordered, core))
 	return nil
 }
 
@@ -72,6 +72,13 @@ func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, 
 			}
 		}
 	}
+	s.explainMistakes(groups)
+	return groups, nil
+}
+
+// explainMistakes makes every group's serializer name the fields that were
+// meant.
+func (s *Server) explainMistakes(groups map[string]*genericapiserver.APIGroupInfo) {
 	s.types = map[schema.GroupVersionResource]reflect.Type{}
 	for name, group := range groups {
 		var types []reflect.Type
@@ -87,15 +94,11 @@ func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, 
 		}
 		group.NegotiatedSerializer = strict.NewSerializer(group.NegotiatedSerializer, types)
 	}
-	return groups, nil
 }
 
 // addTokenRequests adds serviceaccounts/token, which needs several kinds.
 func (s *Server) addTokenRequests(core map[string]rest.Storage) {
 	s.objects.set(core)
-	if _, ok := core["serviceaccounts"]; !ok {
-		return
-	}
 	core["serviceaccounts/token"] = &authentication.TokenRequest{
 		Signer:    &tokens.Signer{Key: s.key, Objects: s.objects},
 		Objects:   s.objects,

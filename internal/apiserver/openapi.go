@@ -44,3 +44,12 @@ func publishedKinds(namer *openapi.DefinitionNamer) func(string) (string, spec.E
 		return name, spec.Extensions{kindsExtension: published}
 	}
 }
+
+// forgetDefinitions frees the description of every type once the groups are
+// installed. serveOpenAPI makes it again when somebody asks.
+func forgetDefinitions(config *genericapiserver.Config, groups []*genericapiserver.APIGroupInfo) {
+	config.OpenAPIV3Config.Definitions = nil
+	for _, group := range groups {
+		group.StaticOpenAPISpec = nil
+	}
+}

@@ -98,7 +98,7 @@ func (s *Server) build() (err error) {
 		return fmt.Errorf("building the API server: %w", err)
 	}
 	s.generic.ShutdownTimeout = shutdownGrace
-	if err := s.install(scheme, codecs, served); err != nil {
+	if err := s.install(config, scheme, codecs, served); err != nil {
 		return err
 	}
 	serveOpenAPI(s.generic, config)

@@ -23,6 +23,8 @@ type logCore struct {
 	// gaveUp, which Start reads.
 	started atomic.Bool
 	gaveUp  chan error
+	// closing is true once Close has begun: what breaks then is meant to.
+	closing atomic.Bool
 }
 
 func newLogCore(out *slog.Logger, fatal func(error)) *logCore {
@@ -64,7 +66,7 @@ func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 		return nil // giveUp tells it, once and with its reason
 	}
 	level := slog.LevelDebug
-	if entry.Level == zapcore.ErrorLevel && entry.Message != harmless {
+	if entry.Level == zapcore.ErrorLevel && entry.Message != harmless && !c.closing.Load() {
 		level = slog.LevelError
 	}
 	encoded := zapcore.NewMapObjectEncoder()

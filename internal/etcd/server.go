@@ -30,6 +30,7 @@ type Config struct {
 // Server is a running store.
 type Server struct {
 	etcd     *embed.Etcd
+	logs     *logCore
 	socket   string
 	compact  *compactor
 	stopOnce sync.Once
@@ -52,7 +53,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	logs.started.Store(true)
 	go elect(member.Server)
-	s := &Server{etcd: member, socket: config.Socket}
+	s := &Server{etcd: member, logs: logs, socket: config.Socket}
 	s.compact = startCompactor(member.Server, member.Server.ReadyNotify(), config.Logger)
 	return s, nil
 }
@@ -128,6 +129,7 @@ func (s *Server) Ready() <-chan struct{} { return s.etcd.Server.ReadyNotify() }
 // directory. It may be called more than once.
 func (s *Server) Close() {
 	s.stopOnce.Do(func() {
+		s.logs.closing.Store(true)
 		s.compact.stop()
 		s.etcd.Close()
 		os.Remove(s.socket)

@@ -24,7 +24,7 @@ func suggest(text string, types ...reflect.Type) string {
 		}
 		best, bestDistance := "", 0
 		for _, t := range types {
-			if name, d := nearest(t, path); name != "" && (best == "" || d < bestDistance) {
+			if name, d := nearest(t, path); name != "" && (best == "" || d < bestDistance || d == bestDistance && name < best) {
 				best, bestDistance = name, d
 			}
 		}
