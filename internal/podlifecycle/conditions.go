@@ -127,3 +127,6 @@ func (v *view) conditionStatus(kind corev1.PodConditionType) (corev1.ConditionSt
 	}
 	return "", false
 }
+
+// OwnedConditions are the types of the conditions that a Decision has.
+func OwnedConditions() []corev1.PodConditionType { return owned }

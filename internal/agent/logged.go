@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"slices"
+
+	"coxswain.dev/cox/internal/podlifecycle"
+)
+
+// containersOf are the containers of a name that were started, the newest first.
+func (w *worker) containersOf(name string) []podlifecycle.Container {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []podlifecycle.Container
+	for _, c := range w.observed.containers {
+		if c.Name == name && c.State != podlifecycle.Created {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b podlifecycle.Container) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all
+}
+
+// waits tells whether a container is shown as waiting for its next start.
+func (w *worker) waits(name string) bool { return w.waitingReason(name) != "" }
+
+// waitingReason is why a container is shown as waiting, empty if it is not.
+func (w *worker) waitingReason(name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.status == nil {
+		return "ContainerCreating"
+	}
+	for _, list := range [...][]containerStatus{w.status.InitContainerStatuses, w.status.ContainerStatuses, w.status.EphemeralContainerStatuses} {
+		for _, status := range list {
+			if status.Name == name && status.State.Waiting != nil {
+				return status.State.Waiting.Reason
+			}
+		}
+	}
+	return ""
+}
