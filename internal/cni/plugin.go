@@ -99,8 +99,10 @@ func check(args *skel.CmdArgs) error {
 	if err != nil {
 		return fmt.Errorf("interface %s of the host: %w", linkName(owner), err)
 	}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4,
-		&netlink.Route{LinkIndex: link.Attrs().Index, Dst: host32(addr)}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_DST)
+	routes, err := Dump(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4,
+			&netlink.Route{LinkIndex: link.Attrs().Index, Dst: host32(addr)}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_DST)
+	})
 	if err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func checkPod(args *skel.CmdArgs, want net.IP) error {
 	if err != nil {
 		return fmt.Errorf("interface %s of the Pod: %w", args.IfName, err)
 	}
-	addrs, err := pod.AddrList(link, netlink.FAMILY_V4)
+	addrs, err := Dump(func() ([]netlink.Addr, error) { return pod.AddrList(link, netlink.FAMILY_V4) })
 	if err != nil {
 		return err
 	}
@@ -150,7 +152,7 @@ func status(args *skel.CmdArgs) error {
 	if _, err := openReservations(conf); err != nil {
 		return notAvailable(err)
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	addrs, err := Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return notAvailable(err)
 	}
@@ -177,7 +179,7 @@ func collect(args *skel.CmdArgs) error {
 		owner := ownerOf(a.ContainerID, a.IfName)
 		owners[owner], links[linkName(owner)] = true, true
 	}
-	all, err := netlink.LinkList()
+	all, err := Dump(netlink.LinkList)
 	if err != nil {
 		return err
 	}

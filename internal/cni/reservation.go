@@ -124,9 +124,12 @@ func (r *Reservations) owners() (map[netip.Addr]string, error) {
 		if err != nil {
 			continue
 		}
-		if owner, err := os.Readlink(filepath.Join(r.dir, name)); err == nil {
-			owners[addr] = owner
+		// What is no link is nobody's, but its name is taken all the same.
+		owner, err := os.Readlink(filepath.Join(r.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		owners[addr] = owner
 	}
 	return owners, nil
 }

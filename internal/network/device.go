@@ -30,7 +30,7 @@ func ensureDevice(gateway netip.Addr) (netlink.Link, error) {
 	if err := netlink.LinkSetUp(device); err != nil {
 		return nil, fmt.Errorf("bringing up interface %s: %w", Device, err)
 	}
-	addrs, err := netlink.AddrList(device, netlink.FAMILY_V4)
+	addrs, err := cni.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(device, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the addresses of interface %s: %w", Device, err)
 	}
@@ -114,7 +114,9 @@ func removeOtherRoutes(keep ...*netlink.Route) error {
 }
 
 func ourRoutes() ([]netlink.Route, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: cni.RouteProtocol}, netlink.RT_FILTER_PROTOCOL)
+	routes, err := cni.Dump(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: cni.RouteProtocol}, netlink.RT_FILTER_PROTOCOL)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("reading this machine's routes: %w", err)
 	}
@@ -137,7 +139,7 @@ func removeRoutes() error {
 
 // removeLinks removes Device and what is left of the Pods' interfaces.
 func removeLinks() error {
-	links, err := netlink.LinkList()
+	links, err := cni.Dump(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("reading this machine's interfaces: %w", err)
 	}

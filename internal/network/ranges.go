@@ -14,7 +14,9 @@ import (
 // checkRanges refuses a range that this machine already uses for something
 // else.
 func checkRanges(config Config) error {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	routes, err := cni.Dump(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return explain(fmt.Errorf("reading this machine's routes: %w", err))
 	}

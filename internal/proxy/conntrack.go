@@ -21,13 +21,20 @@ func (s *state) noteStale(frontend routing.Frontend) {
 	}
 }
 
+// conntrackTries bounds how often conntrack is read that changes meanwhile. It
+// always does on a busy machine, and what was read is dealt with all the same.
+const conntrackTries = 3
+
 // forgetConnections removes the conntrack entries of such clients, so that the
 // next packet of each is sent anew.
 func (k *kernel) forgetConnections(log *slog.Logger) {
 	if len(k.state.stale) == 0 {
 		return
 	}
-	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, staleFlows{k.state})
+	var err error = netlink.ErrDumpInterrupted
+	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
+		_, err = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, staleFlows{k.state})
+	}
 	// An entry that ended by itself meanwhile is as good as removed.
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		log.Warn("UDP clients of endpoints that are gone could not be sent elsewhere; they will be when they pause for two minutes", "error", err)

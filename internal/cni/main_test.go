@@ -1,0 +1,9 @@
+package cni_test
+
+import (
+	"testing"
+
+	"coxswain.dev/cox/internal/network/networktest"
+)
+
+func TestMain(m *testing.M) { networktest.Main(m) }
