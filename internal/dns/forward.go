@@ -28,7 +28,9 @@ const (
 type forwarder struct {
 	resolvConf string
 	// own is not passed to: that would go in circles.
-	own   netip.Addr
+	own netip.Addr
+	// fixed are asked instead of what the file names, if there are any.
+	fixed []string
 	slots chan struct{}
 	cache *answers
 
@@ -63,6 +65,7 @@ func (f *forwarder) exchange(question dns.Question) (*dns.Msg, error) {
 	request.SetQuestion(question.Name, question.Qtype)
 	request.Question[0].Qclass = question.Qclass
 	request.SetEdns0(dns.DefaultMsgSize, false)
+	var failed *dns.Msg
 	last := errNoUpstream
 	for _, upstream := range f.awake(time.Now()) {
 		reply, err := ask(request, upstream)
@@ -71,8 +74,16 @@ func (f *forwarder) exchange(question dns.Question) (*dns.Msg, error) {
 			last = err
 			continue
 		}
+		if reply.Rcode == dns.RcodeServerFailure || reply.Rcode == dns.RcodeRefused {
+			// Another may know better.
+			failed = reply
+			continue
+		}
 		f.cache.put(question, reply, time.Now())
 		return reply, nil
+	}
+	if failed != nil {
+		return failed, nil
 	}
 	return nil, last
 }
@@ -89,9 +100,6 @@ func ask(request *dns.Msg, upstream string) (*dns.Msg, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", upstream, err)
-	}
-	if reply.Rcode == dns.RcodeServerFailure || reply.Rcode == dns.RcodeRefused {
-		return reply, nil
 	}
 	return reply, nil
 }
@@ -118,9 +126,13 @@ func (f *forwarder) rest(upstream string, now time.Time) {
 
 // readConf reads the file again when it has changed.
 func (f *forwarder) readConf() {
+	if f.fixed != nil {
+		f.upstreams = f.fixed
+		return
+	}
 	info, err := os.Stat(f.resolvConf)
 	if err != nil {
-		f.upstreams = nil
+		f.upstreams, f.modified = nil, time.Time{}
 		return
 	}
 	if info.ModTime().Equal(f.modified) {

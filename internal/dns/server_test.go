@@ -27,9 +27,16 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // of testObjects, and returns where it listens.
 func startServer(t *testing.T, resolvConf string) string {
 	t.Helper()
+	return startServerWith(t, resolvConf, func(*Server) {})
+}
+
+var localAddr = netip.MustParseAddr("10.244.0.1")
+
+// startServerWith lets a test adjust the Server before it runs.
+func startServerWith(t *testing.T, resolvConf string, adjust func(*Server)) string {
+	t.Helper()
 	client := fake.NewClientset(testServices(), testSlices())
-	gateway := netip.MustParseAddr("10.244.0.1")
-	if err := EnsureService(context.Background(), client, netip.MustParseAddr("10.96.0.10"), gateway); err != nil {
+	if err := EnsureService(context.Background(), client, netip.MustParseAddr("10.96.0.10"), localAddr); err != nil {
 		t.Fatal(err)
 	}
 	listen := freePort(t)
@@ -40,6 +47,7 @@ func startServer(t *testing.T, resolvConf string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	adjust(server)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx) }()
