@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"coxswain.dev/cox/internal/registry"
+	"coxswain.dev/cox/internal/registry/core"
 )
 
 // versions are the group versions that the scheme knows, most of them served,
@@ -52,6 +53,9 @@ func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 	unversioned := schema.GroupVersion{Version: "v1"}
 	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
 	addDefaults(scheme)
+	if err := core.AddConversions(scheme); err != nil {
+		return nil, err
+	}
 	for _, kind := range kinds {
 		if err := kind.AddFieldLabels(scheme); err != nil {
 			return nil, err

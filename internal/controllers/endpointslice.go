@@ -67,7 +67,9 @@ func serviceOfSlice(obj any) ([]string, error) {
 	return []string{slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName]}, nil
 }
 
-// sliceChanged mends what somebody else has changed.
+// sliceChanged looks again at the Service of a slice: somebody else may have
+// changed it, or a reconciliation may be waiting for the event of our own last
+// write. Where neither is so, looking again writes nothing.
 func (c *endpointSlices) sliceChanged(obj any, deleted bool) {
 	if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = unknown.Obj
@@ -76,8 +78,10 @@ func (c *endpointSlices) sliceChanged(obj any, deleted bool) {
 	if !ok || slice.Labels[discoveryv1.LabelManagedBy] != endpointSliceController {
 		return
 	}
-	expected := deleted && c.tracker.HandleDeletion(slice) || !deleted && !c.tracker.ShouldSync(slice)
-	if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" && !expected {
+	if deleted {
+		c.tracker.HandleDeletion(slice)
+	}
+	if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
 		c.queue.Add(key{Namespace: slice.Namespace, Name: name})
 	}
 }
