@@ -12,6 +12,9 @@ import (
 // own membership has been read back from its log, a few milliseconds in.
 const electPoll = 2 * time.Millisecond
 
+// calmPolls is how many polls in a row must find everything applied.
+const calmPolls = 3
+
 // elect makes the only member lead now. Raft would wait for an election
 // timeout first, in case somebody else leads; here nobody else is. The member
 // is sent the message by which a leader hands over to it. If that is refused,
@@ -20,9 +23,18 @@ func elect(server *etcdserver.EtcdServer) {
 	ticker := time.NewTicker(electPoll)
 	defer ticker.Stop()
 	self := uint64(server.MemberID())
+	calm, last := 0, uint64(0)
 	for server.Leader() == 0 {
-		// An error says no more than that it is too early or too late.
-		_ = server.Process(context.Background(), &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self})
+		// A member that has not yet read back all of its log looks through the
+		// rest of it before it leads, and ends the process if that has been
+		// compacted meanwhile, as it is after the first hundred entries.
+		applied := server.AppliedIndex()
+		if applied == 0 || applied != last || applied != server.CommittedIndex() {
+			calm, last = 0, applied
+		} else if calm++; calm >= calmPolls {
+			// An error says no more than that it is too early or too late.
+			_ = server.Process(context.Background(), &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self})
+		}
 		select {
 		case <-ticker.C:
 		case <-server.StoppingNotify():
