@@ -202,20 +202,9 @@ func (w *worker) unroute(ctx context.Context, action podlifecycle.Unroute) {
 	}
 }
 
+// tearDown unmounts and removes what the Pod has on disk.
 func (w *worker) tearDown(pod *corev1.Pod) error {
-	if err := w.agent.volumes.TearDown(pod.UID); err != nil {
-		return err
-	}
-	if w.isGone() || pod.DeletionTimestamp != nil {
-		return w.agent.cgroups.Remove(string(pod.UID))
-	}
-	return nil
-}
-
-func (w *worker) isGone() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.gone
+	return w.agent.volumes.TearDown(pod.UID)
 }
 
 // containerOf finds a container of any kind by its name.

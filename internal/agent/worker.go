@@ -172,13 +172,21 @@ func (w *worker) run() {
 		}
 		wakeAt, over := w.step(&group)
 		if over {
-			w.removeLogs()
+			w.removeRest()
 			return
 		}
 		timer.Stop()
 		if !wakeAt.IsZero() {
 			timer.Reset(max(time.Until(wakeAt), 0))
 		}
+	}
+}
+
+// removeRest removes what a Pod leaves when everything of it has ended.
+func (w *worker) removeRest() {
+	w.removeLogs()
+	if err := w.agent.cgroups.Remove(string(w.pod.UID)); err != nil {
+		w.log.Warn("the Pod's cgroup was not removed", "error", err)
 	}
 }
 

@@ -85,17 +85,18 @@ func makeUnified(path string) error {
 // Remove removes the cgroups of a Pod, whatever its class was, in every
 // hierarchy. Containers must be gone.
 func (t Tree) Remove(uid string) error {
-	var errs []error
 	hierarchies := []string{mountPoint}
 	if !unified() {
 		hierarchies, _ = filepath.Glob(mountPoint + "/*")
 	}
 	for _, hierarchy := range hierarchies {
 		for _, class := range []string{"", "burstable", "besteffort"} {
-			errs = append(errs, removeAll(filepath.Join(hierarchy, t.Root, class, "pod"+uid)))
+			if err := removeAll(filepath.Join(hierarchy, t.Root, class, "pod"+uid)); err != nil {
+				return err // the others would say the same
+			}
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // removeAll removes a cgroup with those inside it.
