@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/endpointslice"
 	endpointsliceutil "k8s.io/endpointslice/util"
@@ -131,13 +130,18 @@ func watchPodsOfServices(b *base, add func(key)) error {
 		if projection == nil {
 			return
 		}
-		names, err := endpointsliceutil.GetServicesToUpdate(lister, projection)
+		services, err := endpointsliceutil.GetServicesToUpdate(lister, projection)
 		if err != nil {
 			b.log.Error("finding the Services of a Pod", "error", err)
 			return
 		}
-		for name := range names {
-			add(types.NamespacedName{Namespace: projection.Namespace, Name: name})
+		for service := range services {
+			_, name, err := cache.SplitMetaNamespaceKey(service)
+			if err != nil {
+				b.log.Error("finding the Services of a Pod", "error", err)
+				continue
+			}
+			add(key{Namespace: projection.Namespace, Name: name})
 		}
 	}
 	_, err := b.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
