@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -13,13 +15,16 @@ import (
 	"coxswain.dev/cox/internal/apiserver/apitest"
 )
 
-// TestInternalVersionsAreNeverServed reads everything there is to read. The
+// TestInternalVersionsAreNeverServed reads everything there is to read, and
+// what is stored. The
 // internal versions exist for the library's conversions only.
 func TestInternalVersionsAreNeverServed(t *testing.T) {
-	client := apitest.Start(t).Client(t)
+	server := apitest.Start(t)
+	client := server.Client(t)
 	if _, err := client.CoreV1().ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	searchStore(t, server.StoreEndpoint)
 	documents := map[string][]string{
 		"/openapi/v2": {"application/json", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"},
 		"/openapi/v3": {"application/json"},
@@ -61,6 +66,25 @@ func TestInternalVersionsAreNeverServed(t *testing.T) {
 				at := bytes.Index(content, []byte("__internal"))
 				t.Errorf("%s as %s: …%s…", path, accepted, content[max(0, at-100):min(len(content), at+50)])
 			}
+		}
+	}
+}
+
+// searchStore reads what is kept, managed fields and all.
+func searchStore(t *testing.T, endpoint string) {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	stored, err := client.Get(t.Context(), "/registry/", clientv3.WithPrefix())
+	if err != nil || len(stored.Kvs) < 20 {
+		t.Fatalf("read %v, %v", stored, err)
+	}
+	for _, object := range stored.Kvs {
+		if bytes.Contains(object.Value, []byte("__internal")) {
+			t.Errorf("%s is stored as %q", object.Key, object.Value)
 		}
 	}
 }

@@ -145,7 +145,7 @@ func (s *stores) cached(config *storagebackend.ConfigForResource, prefix string,
 		Storage: store, Versioner: storage.APIObjectVersioner{}, GroupResource: config.GroupResource,
 		EventsHistoryWindow: eventsHistory, ResourcePrefix: prefix, KeyFunc: keyOf,
 		NewFunc: newObject, NewListFunc: newList, GetAttrsFunc: attributes,
-		IndexerFuncs: triggers, Indexers: indexers, Codec: config.Codec,
+		IndexerFuncs: triggers, Indexers: indexers, Codec: config.Codec, Clock: sharedWakeups{},
 	})
 	if err != nil {
 		closeStore()

@@ -24,6 +24,8 @@ type Server struct {
 	*apiserver.Server
 	// URL is the server's, on a loopback port ("https://127.0.0.1:…").
 	URL string
+	// StoreEndpoint is the store's, for a look behind the API.
+	StoreEndpoint string
 
 	stop func()
 }
@@ -89,7 +91,7 @@ func run(t testing.TB, server *apiserver.Server, store *etcd.Server) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx) }()
-	s := &Server{Server: server, URL: "https://" + server.Addr().String()}
+	s := &Server{Server: server, URL: "https://" + server.Addr().String(), StoreEndpoint: store.Endpoint()}
 	stopped := false
 	s.stop = func() {
 		if stopped {
