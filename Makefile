@@ -3,6 +3,9 @@
 # and a pause image of our own.
 #
 #   make         build everything that has changed
+#   make demo    build, start, roll the sample application out, update it under load
+#   make test    build, and pass all tests (as root)
+#   make bench   measure whole instances
 #   make install put it below /usr/local, with a systemd unit
 #   make deps    install the Debian packages that the build and the node need
 #   make clean   delete what was built
@@ -18,7 +21,7 @@ BIN := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .PHONY: all
-all: $(BIN)/cox $(BIN)/cox-cni $(BIN)/containerd $(BIN)/containerd-shim-runc-v2 $(BIN)/runc $(BIN)/pause.tar
+all: $(BIN)/cox $(BIN)/cox-cni $(BIN)/containerd $(BIN)/containerd-shim-runc-v2 $(BIN)/runc $(BIN)/pause.tar $(BIN)/http-go.tar
 
 # Every build says what it makes and how long that took.
 timed = @mkdir -p $(BIN); start=$$(date +%s%N); printf '%-28s ' '$@'; \
@@ -48,6 +51,31 @@ $(BIN)/cox: $(call sources,cmd/cox internal) go.mod go.sum $(BIN)/.stamp | $(BIN
 
 $(BIN)/cox-cni: $(call sources,cmd/cox-cni internal/cni) go.mod go.sum | $(BIN)/.deps
 	$(call timed,CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/cox-cni)
+
+# The sample application, as images that need no registry.
+$(BIN)/http-go: $(call sources,examples/http-go) go.mod go.sum | $(BIN)/.deps
+	$(call timed,CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./examples/http-go)
+
+$(BIN)/http-go.tar: $(BIN)/http-go
+	$(call timed,CGO_ENABLED=0 $(GO) run ./examples/http-go/pack $(BIN)/http-go $@)
+
+# --- running it
+
+# Flags of `cox up`, such as --data-dir=/tmp/cox.
+FLAGS ?=
+.PHONY: demo
+demo: all
+	@CGO_ENABLED=0 $(GO) run ./examples/demo $(FLAGS)
+
+.PHONY: test
+test: all
+	CGO_ENABLED=0 $(GO) vet ./...
+	CGO_ENABLED=0 $(GO) test -timeout 20m ./...
+
+BENCH ?= .
+.PHONY: bench
+bench: all
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 30m ./test/bench
 
 # --- the machine
 
