@@ -67,7 +67,9 @@ func (v *view) describeAbsent(spec *corev1.Container, status *corev1.ContainerSt
 		}
 		if old.State.Running != nil {
 			status.LastTerminationState.Terminated = lost(old, "The container could not be located when the pod was deleted.  The container used to be Running")
-			status.RestartCount++
+		}
+		if old.ContainerID != "" {
+			status.RestartCount++ // of the next one; this is done once, as the ID is not shown any more
 		}
 	}
 	if (v.Pod.DeletionTimestamp != nil || v.finished()) && len(v.alive()) == 0 && !v.starting() {

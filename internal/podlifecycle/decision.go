@@ -147,7 +147,8 @@ func writeStatus(text *strings.Builder, status corev1.PodStatus) {
 	}
 	text.WriteString("\n")
 	for _, condition := range status.Conditions {
-		fmt.Fprintf(text, "condition: %s %s %s %s\n", condition.Type, condition.Status, condition.Reason, condition.Message)
+		line := fmt.Sprintf("condition: %s %s %s %s", condition.Type, condition.Status, condition.Reason, condition.Message)
+		text.WriteString(strings.TrimSpace(line) + "\n")
 	}
 	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses} {
 		for _, c := range list {

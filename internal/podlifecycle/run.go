@@ -158,10 +158,15 @@ func (v *view) nextCount(name string) int {
 	if c := v.current(name); c != nil {
 		return c.RestartCount + 1
 	}
-	if old := v.published(name); old != nil && old.ContainerID != "" {
+	old := v.published(name)
+	switch {
+	case old == nil:
+		return 0
+	case old.ContainerID != "":
 		return int(old.RestartCount) + 1
+	default:
+		return int(old.RestartCount) // its loss was counted
 	}
-	return 0
 }
 
 // containersKept is how many containers of one name are kept: the current one

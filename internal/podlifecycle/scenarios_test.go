@@ -1,0 +1,220 @@
+package podlifecycle
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func ready(r *ProbeResults)   { r.Readiness = ProbeSucceeded }
+func unready(r *ProbeResults) { r.Readiness = ProbeFailed }
+func dead(r *ProbeResults)    { r.Liveness = ProbeFailed }
+func begun(r *ProbeResults)   { r.Startup = ProbeSucceeded }
+
+var httpProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/"}}}
+
+// scenarios are told in testdata/NAME.txt.
+var scenarios = map[string]func(w *world){
+	"a Pod starts and is deleted": func(w *world) {
+		w.settle()
+		w.say("deleted")
+		w.delete(30)
+		w.settle()
+	},
+	"a readiness probe decides over Ready": func(w *world) {
+		w.s.Pod.Spec.Containers[0].ReadinessProbe = httpProbe
+		w.settle()
+		w.say("the probe succeeds")
+		w.probe("app", ready)
+		w.settle()
+		w.say("and fails")
+		w.pass(time.Minute)
+		w.probe("app", unready)
+		w.settle()
+	},
+	"a startup probe holds back the others": func(w *world) {
+		c := &w.s.Pod.Spec.Containers[0]
+		c.StartupProbe, c.LivenessProbe, c.ReadinessProbe = httpProbe, httpProbe, httpProbe
+		w.settle()
+		w.say("the startup probe succeeds")
+		w.probe("app", begun)
+		w.settle()
+		w.say("the readiness probe succeeds")
+		w.probe("app", ready)
+		w.settle()
+		w.say("the liveness probe fails")
+		w.probe("app", dead)
+		w.settle()
+	},
+	"a container crashes again and again": func(w *world) {
+		w.settle()
+		for range 3 {
+			w.say("it exits")
+			w.pass(time.Second)
+			w.exit("app", 1)
+			d := w.settle()
+			if !d.WakeAt.IsZero() {
+				w.say("the back-off is over")
+				w.s.Now = d.WakeAt
+				w.settle()
+			}
+		}
+		w.say("it ran long enough")
+		w.pass(backoffReset + time.Second)
+		w.exit("app", 1)
+		w.settle()
+	},
+	"an image cannot be pulled": func(w *world) {
+		w.noImage["app"] = Image{Reason: "ErrImagePull", Message: "no such image", Backoff: 10 * time.Second}
+		d := w.settle()
+		w.s.Now = d.WakeAt
+		w.say("a moment later")
+		d = w.settle()
+		w.say("it is there now")
+		delete(w.noImage, "app")
+		w.s.Now = d.WakeAt
+		w.settle()
+	},
+	"a ConfigMap is missing": func(w *world) {
+		key := StartContainer{Container: "app"}.Key()
+		w.broken[key] = Failure{Reason: "CreateContainerConfigError", Message: `configmap "conf" not found`, Backoff: 10 * time.Second}
+		w.settle()
+		w.say("it is there now")
+		delete(w.broken, key)
+		w.pass(10 * time.Second)
+		w.settle()
+	},
+	"a command does not exist": func(w *world) {
+		w.broken[StartContainer{Container: "app"}.Key()] = Failure{Reason: "RunContainerError", Message: `exec: "/nope": no such file`}
+		d := w.settle()
+		w.say("a moment later")
+		w.s.Now = d.WakeAt
+		w.settle()
+	},
+	"init containers run one after the other": func(w *world) {
+		w.s.Pod.Spec.InitContainers = []corev1.Container{{Name: "one", Image: "one:v1"}, {Name: "two", Image: "two:v1"}}
+		w.settle()
+		for _, name := range []string{"one", "two"} {
+			w.say("%s succeeds", name)
+			w.exit(name, 0)
+			w.settle()
+		}
+	},
+	"an init container fails for good": func(w *world) {
+		w.s.Pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+		w.s.Pod.Spec.InitContainers = []corev1.Container{{Name: "one", Image: "one:v1"}}
+		w.settle()
+		w.say("it fails")
+		w.exit("one", 3)
+		w.settle()
+	},
+	"a sidecar starts first and stops last": func(w *world) {
+		always := corev1.ContainerRestartPolicyAlways
+		w.s.Pod.Spec.InitContainers = []corev1.Container{{Name: "proxy", Image: "proxy:v1", RestartPolicy: &always, StartupProbe: httpProbe}}
+		w.settle()
+		w.say("the sidecar has started")
+		w.probe("proxy", begun)
+		w.settle()
+		w.say("deleted")
+		w.delete(30)
+		w.settle()
+	},
+	"a Pod that runs to its end": func(w *world) {
+		w.s.Pod.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+		w.settle()
+		w.say("it fails")
+		w.exit("app", 1)
+		w.settle()
+		w.say("it succeeds")
+		w.exit("app", 0)
+		w.settle()
+	},
+	"the machine starts again": func(w *world) {
+		w.settle()
+		w.say("after a reboot")
+		w.pass(time.Minute)
+		w.end(w.find("app").ID, 255, "Unknown")
+		w.s.Sandboxes[0].Ready = false
+		w.settle()
+	},
+	"the runtime has forgotten a container": func(w *world) {
+		w.settle()
+		w.say("everything is gone")
+		w.s.Containers, w.s.Sandboxes = nil, nil
+		w.settle()
+	},
+	"a Pod has been active for too long": func(w *world) {
+		limit := int64(60)
+		w.s.Pod.Spec.ActiveDeadlineSeconds = &limit
+		w.settle()
+		w.say("a minute later")
+		w.pass(time.Minute)
+		w.settle()
+	},
+	"deletion is forced": func(w *world) {
+		w.settle()
+		w.say("gone from the API")
+		w.s.Gone = true
+		w.settle()
+	},
+	"two containers, one fails to start": func(w *world) {
+		w.s.Pod.Spec.Containers = append(w.s.Pod.Spec.Containers, corev1.Container{Name: "other", Image: "other:v1"})
+		w.noImage["app"] = Image{Reason: "ErrImageNeverPull", Message: "it is not here", Backoff: 10 * time.Second}
+		w.settle()
+	},
+	"an image is changed in place": func(w *world) {
+		w.settle()
+		w.say("another image")
+		w.s.Pod.Spec.Containers[0].Image = "app:v2"
+		w.s.Pod.Generation++
+		w.settle()
+	},
+	"a readiness gate is missing": func(w *world) {
+		w.s.Pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/gate"}}
+		w.settle()
+		w.say("it is set")
+		w.s.Pod.Status.Conditions = append(w.s.Pod.Status.Conditions, corev1.PodCondition{Type: "example.com/gate", Status: corev1.ConditionTrue})
+		w.settle()
+	},
+}
+
+func TestScenarios(t *testing.T) {
+	for name, play := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(podOf("app"))
+			w.say("%s", name)
+			play(w)
+			file := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(w.text.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(golden), w.text.String()); diff != "" {
+				t.Errorf("other than told in %s (-told +now):\n%s", file, diff)
+			}
+		})
+	}
+}
+
+func TestWhatIsDoneIsNotDoneAgain(t *testing.T) {
+	for name, play := range scenarios {
+		w := newWorld(podOf("app"))
+		play(w)
+		if first, again := w.decide(), w.decide(); first.String() != again.String() {
+			t.Errorf("%s: the same observations gave two decisions:\n%s", name, cmp.Diff(first.String(), again.String()))
+		}
+	}
+}
