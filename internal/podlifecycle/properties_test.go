@@ -176,7 +176,7 @@ func (w *world) wellAgain() { w.s.Probes = map[string]ProbeResults{} }
 // mustRun fails unless the Pod has ended, or waits for its init containers or
 // probes, or is Running with all its containers.
 func (w *world) mustRun(t *rapid.T, d Decision) {
-	if terminal(d.Status.Phase) || d.Status.Phase == corev1.PodPending {
+	if terminal(d.Status.Phase) || d.Status.Phase == corev1.PodPending || !newView(w.s).initsDone() {
 		return
 	}
 	for i := range w.s.Pod.Spec.Containers {
