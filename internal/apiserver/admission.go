@@ -9,11 +9,13 @@ import (
 	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+
+	coxadmission "coxswain.dev/cox/internal/admission"
 )
 
 // admissionChain is what may change or refuse an object before it is stored,
-// in the order in which it does.
-func (s *Server) admissionChain() (admission.Interface, error) {
+// in the order in which it does. Plugins stop their work when drained is closed.
+func (s *Server) admissionChain(drained <-chan struct{}) (admission.Interface, error) {
 	namespaces, err := lifecycle.NewLifecycle(sets.New(metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic))
 	if err != nil {
 		return nil, fmt.Errorf("the admission of namespaces: %w", err)
@@ -28,5 +30,9 @@ func (s *Server) admissionChain() (admission.Interface, error) {
 			}
 		}
 	}
-	return admission.NewChainHandler(plugins...), nil
+	others, err := coxadmission.Plugins(coxadmission.Dependencies{Client: s.client, Informers: s.informers, Stopped: drained})
+	if err != nil {
+		return nil, err
+	}
+	return admission.NewChainHandler(append(plugins, others...)...), nil
 }

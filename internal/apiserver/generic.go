@@ -7,7 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/sets"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/apiserver/pkg/server/healthz"
 
 	"coxswain.dev/cox/internal/apiserver/strict"
@@ -20,7 +22,7 @@ func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFa
 	if config.SecureServing, err = serving(s.authority, s.config, s.sockets); err != nil {
 		return nil, err
 	}
-	if config.AdmissionControl, err = s.admissionChain(); err != nil {
+	if config.AdmissionControl, err = s.admissionChain(config.DrainedNotify()); err != nil {
 		return nil, err
 	}
 	config.BuildHandlerChainFunc = func(handler http.Handler, config *genericapiserver.Config) http.Handler {
@@ -35,6 +37,8 @@ func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFa
 	config.EffectiveVersion = newEffectiveVersion(s.config.Version)
 	config.RESTOptionsGetter = s.stores
 	config.ExternalAddress = s.sockets.Addr().String()
+	config.LongRunningFunc = filters.BasicLongRunningRequestCheck(
+		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "log", "portforward", "proxy"))
 	config.ShutdownWatchTerminationGracePeriod = watchGrace
 	// The watermark metrics of the in-flight limits would wake the process
 	// every second, and the object counts every minute; nobody reads them.

@@ -52,7 +52,7 @@ func Run(ctx context.Context, config Config) error {
 	var loops []*loop
 	for _, make := range []func(*base) (*loop, error){
 		newDeployments, newReplicaSets, newReplicationControllers, newPlacement,
-		newEndpointSlices, newEndpoints, newNamespaceContents, newNamespaceDeletion,
+		newEndpointSlices, newEndpoints, newNamespaceContents, newNamespaceDeletion, newQuotas,
 	} {
 		l, err := make(b)
 		if err != nil {

@@ -15,11 +15,9 @@ func AddDefaults(scheme *runtime.Scheme) {
 			SetServiceDefaults(&obj.(*corev1.ServiceList).Items[i])
 		}
 	})
-	scheme.AddTypeDefaultingFunc(&corev1.Secret{}, func(obj any) {
-		setIfEmpty(&obj.(*corev1.Secret).Type, corev1.SecretTypeOpaque)
-	})
 	scheme.AddTypeDefaultingFunc(&corev1.Namespace{}, func(obj any) { setNamespaceDefaults(obj.(*corev1.Namespace)) })
 	scheme.AddTypeDefaultingFunc(&corev1.Node{}, func(obj any) { setNodeDefaults(obj.(*corev1.Node)) })
+	addConfigurationDefaults(scheme)
 }
 
 func setNamespaceDefaults(namespace *corev1.Namespace) {
