@@ -69,20 +69,32 @@ func (i *Instance) Listen(address string) (net.Listener, error) {
 func (i *Instance) Inside(f func() error) error {
 	result := make(chan error)
 	go func() {
-		// The thread is not unlocked: it ends with the goroutine, so that
-		// no other code runs in the wrong namespace.
 		runtime.LockOSThread()
-		handle, err := netns.GetFromPath(i.Namespace)
-		if err != nil {
-			result <- err
-			return
-		}
-		defer handle.Close()
-		if err := netns.Set(handle); err != nil {
-			result <- fmt.Errorf("entering %s: %w", i.Namespace, err)
-			return
-		}
-		result <- f()
+		result <- i.inside(f)
 	}()
 	return <-result
+}
+
+// inside enters the namespace, calls f and goes back. The thread is given back
+// only if that worked: otherwise it ends with its goroutine.
+func (i *Instance) inside(f func() error) error {
+	home, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := netns.GetFromPath(i.Namespace)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := netns.Set(there); err != nil {
+		return fmt.Errorf("entering %s: %w", i.Namespace, err)
+	}
+	failed := f()
+	if err := netns.Set(home); err != nil {
+		return fmt.Errorf("leaving %s: %w", i.Namespace, err)
+	}
+	runtime.UnlockOSThread()
+	return failed
 }
