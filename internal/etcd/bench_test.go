@@ -35,7 +35,7 @@ func measureTick(b *testing.B, milliseconds uint, asked bool) {
 	if err := prepare(config); err != nil {
 		b.Fatal(err)
 	}
-	member := memberConfig(config, newLogCore(nil, nil))
+	member := memberConfig(config, newLogCore(config))
 	member.TickMs, member.ElectionMs = milliseconds, electionTicks*milliseconds
 	began := time.Now()
 	server, err := embed.StartEtcd(member)

@@ -12,11 +12,24 @@ import (
 func explain(config Config, err error) error {
 	reason := err.Error()
 	switch {
-	case errors.Is(err, syscall.ENOSPC) || strings.Contains(reason, "no space left on device"):
+	case isFull(err):
 		return fmt.Errorf("the disk that holds %s is full: free some space, or choose another --data-dir", config.DataDir)
 	case errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EROFS) || strings.Contains(reason, "permission denied") || strings.Contains(reason, "read-only file system"):
 		return fmt.Errorf("the store's directory %s cannot be written (%w): run as its owner, or choose another --data-dir", config.DataDir, err)
 	default:
 		return fmt.Errorf("the data in %s cannot be opened (%w): restore it from a snapshot, or choose another --data-dir", config.DataDir, err)
 	}
+}
+
+// explainEnd does the same for a store that was running.
+func explainEnd(config Config, err error) error {
+	if isFull(err) {
+		return fmt.Errorf("the disk that holds %s is full and the store has stopped: free some space and start again, nothing that was acknowledged is lost", config.DataDir)
+	}
+	return fmt.Errorf("the store in %s cannot go on: %w", config.DataDir, err)
+}
+
+// isFull knows a full disk, also where only the words of the error are left.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
 }

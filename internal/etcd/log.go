@@ -16,7 +16,8 @@ import (
 // logCore passes etcd's log lines to slog: errors and worse as they are, all
 // else at debug level, since etcd warns about a lone member's normal life.
 type logCore struct {
-	out *slog.Logger
+	config Config
+	out    *slog.Logger
 	// fatal is called with the reason when etcd gives up after the start.
 	fatal func(error)
 	// started is true once Start has returned. Before that the reason goes to
@@ -27,7 +28,8 @@ type logCore struct {
 	closing atomic.Bool
 }
 
-func newLogCore(out *slog.Logger, fatal func(error)) *logCore {
+func newLogCore(config Config) *logCore {
+	out, fatal := config.Logger, config.Fatal
 	if out == nil {
 		out = slog.New(slog.DiscardHandler)
 	}
@@ -37,7 +39,7 @@ func newLogCore(out *slog.Logger, fatal func(error)) *logCore {
 			os.Exit(1)
 		}
 	}
-	return &logCore{out: out, fatal: fatal, gaveUp: make(chan error, 1)}
+	return &logCore{config: config, out: out, fatal: fatal, gaveUp: make(chan error, 1)}
 }
 
 func (c *logCore) logger() *zap.Logger {
@@ -100,7 +102,7 @@ func (g giveUp) OnWrite(checked *zapcore.CheckedEntry, fields []zapcore.Field) {
 		}
 	}
 	if g.core.started.Load() {
-		g.core.fatal(fmt.Errorf("the store cannot go on: %w", reason))
+		g.core.fatal(explainEnd(g.core.config, reason))
 	} else {
 		select {
 		case g.core.gaveUp <- reason:

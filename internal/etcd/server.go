@@ -46,7 +46,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	logs := newLogCore(config.Logger, config.Fatal)
+	logs := newLogCore(config)
 	member, err := open(ctx, config, logs)
 	if err != nil {
 		return nil, explain(config, err)

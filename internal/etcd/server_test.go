@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,7 +118,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			config.Socket = socket(t)
 		}, []string{"in use by another process", "--data-dir"}},
 		{"a full disk", func(t *testing.T, config *Config) {
-			config.DataDir = filepath.Join(smallDisk(t), "etcd")
+			config.DataDir = filepath.Join(smallDisk(t, "1m"), "etcd")
 		}, []string{"is full", "--data-dir"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -161,11 +162,54 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// smallDisk mounts a file system too small for a store.
-func smallDisk(t *testing.T) string {
+// TestDiskThatFillsUpEndsTheStore writes until a disk is full. The store must
+// stop and say so, and have kept every write that it acknowledged.
+func TestDiskThatFillsUpEndsTheStore(t *testing.T) {
+	disk := smallDisk(t, "200m")
+	ended := make(chan error, 8)
+	config := Config{DataDir: filepath.Join(disk, "etcd"), Socket: socket(t), Fatal: func(err error) { ended <- err }}
+	server := begin(t, config)
+	client, ctx := connect(t, server)
+	write(t, filepath.Join(disk, "ballast"), strings.Repeat("x", 60<<20))
+	acknowledged := 0
+	var err error
+	for value := strings.Repeat("v", 1<<20); len(ended) == 0; acknowledged++ {
+		// The store ends in the middle of a write, which then has no answer.
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err = client.Put(attempt, fmt.Sprintf("/%03d", acknowledged), value)
+		cancel()
+		if err != nil {
+			break
+		}
+	}
+	select {
+	case reason := <-ended:
+		if !strings.Contains(reason.Error(), "is full") || !strings.Contains(reason.Error(), disk) {
+			t.Errorf("it says: %v", reason)
+		}
+	case <-time.After(answerLimit):
+		t.Fatalf("the store goes on after %d MB, %v", acknowledged, err)
+	}
+
+	// The same data on a larger disk.
+	roomy := Config{DataDir: filepath.Join(t.TempDir(), "etcd"), Socket: socket(t)}
+	if err := os.CopyFS(roomy.DataDir, os.DirFS(config.DataDir)); err != nil {
+		t.Fatal(err)
+	}
+	again := begin(t, roomy)
+	defer again.Close()
+	client, ctx = connect(t, again)
+	kept, err := client.Get(ctx, "/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || kept.Count < int64(acknowledged) {
+		t.Errorf("of %d acknowledged writes %v are left, %v", acknowledged, kept, err)
+	}
+}
+
+// smallDisk mounts a file system of the size given.
+func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		t.Fatalf("this test mounts a small file system, as root: %v", err)
 	}
 	// Detached, since a start that failed may still hold a file open.
