@@ -21,7 +21,7 @@ var sizes = []int{1, 1_000, 20_000}
 func manyServices(n int, asked ...routing.Endpoint) *routing.Table {
 	table := &routing.Table{}
 	for i := range n - 1 {
-		putService(table, i, false)
+		putService(table, i, 0)
 	}
 	table.Put(routing.Owner{Kind: kindService, Name: "asked"}, routing.Rules{{
 		Frontend: routing.Frontend{Addr: netip.MustParseAddr("10.97.0.1"), Protocol: routing.TCP, Port: 80}, Endpoints: asked,
@@ -29,16 +29,19 @@ func manyServices(n int, asked ...routing.Endpoint) *routing.Table {
 	return table
 }
 
-// putService changes one of its endpoints when it is moved.
-func putService(table *routing.Table, i int, moved bool) []routing.Frontend {
-	port := uint16(8080)
-	if moved {
-		port++
-	}
+// putService sets one Service, whose endpoints are of a variant: 0 and 1 have
+// three, of which one differs; 2 has two.
+func putService(table *routing.Table, i, variant int) []routing.Frontend {
 	addr := netip.AddrFrom4([4]byte{10, 100, byte(i >> 8), byte(i)})
 	var endpoints []routing.Endpoint
 	for e := range 3 {
-		endpoints = append(endpoints, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 244, byte(i >> 8), byte(i + e)}), port))
+		endpoints = append(endpoints, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 244, byte(i >> 8), byte(i + e)}), 8080))
+	}
+	switch variant {
+	case 1:
+		endpoints[2] = netip.AddrPortFrom(endpoints[2].Addr(), 8081)
+	case 2:
+		endpoints = endpoints[:2]
 	}
 	return table.Put(routing.Owner{Kind: kindService, Name: fmt.Sprint(i)}, routing.Rules{{
 		Frontend: routing.Frontend{Addr: addr, Protocol: routing.TCP, Port: 80}, Endpoints: endpoints,
@@ -84,10 +87,14 @@ func timeAsk(b *testing.B, client *networktest.Pod, address string) time.Duratio
 	return time.Since(start)
 }
 
-// BenchmarkUpdate is one change of an endpoint among so many Services, from
-// the rules of the core to the kernel's word that it is in force. "x-one" is
-// the time against the same change when there is no other Service.
-func BenchmarkUpdate(b *testing.B) {
+// BenchmarkReplace is one endpoint that takes the place of another among so
+// many Services, from the rules of the core to the kernel's word that it is in
+// force; BenchmarkScale is one more or one less. "x-one" is the time against
+// the same change when there is no other Service.
+func BenchmarkReplace(b *testing.B) { benchUpdate(b, 0, 1) }
+func BenchmarkScale(b *testing.B)   { benchUpdate(b, 0, 2) }
+
+func benchUpdate(b *testing.B, variants ...int) {
 	var one float64
 	for _, size := range sizes {
 		b.Run(fmt.Sprintf("services=%d", size), func(b *testing.B) {
@@ -97,11 +104,9 @@ func BenchmarkUpdate(b *testing.B) {
 			if err := k.rebuild(table); err != nil {
 				b.Fatal(err)
 			}
-			moved := false
 			b.ResetTimer()
-			for range b.N {
-				moved = !moved
-				if err := k.update(table, putService(table, 0, moved)); err != nil {
+			for i := range b.N {
+				if err := k.update(table, putService(table, 0, variants[(i+1)%len(variants)])); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -4,16 +4,16 @@
 //
 // # The rules
 //
-// There is one table, with a fixed number of chains and maps (skeleton.go). A
-// new connection is looked up in the map "services" by its destination, which
-// gives a class: how many endpoints there are, and whether the client is to
-// keep its endpoint. A class has a chain, shared by all Services of the same
-// class. That chain rolls a die with as many sides as there are endpoints, and
+// There is one table, with a fixed number of maps (skeleton.go). A new
+// connection is looked up in the map "services" by its destination, which leads
+// to the chain of a class: there is one for each number of endpoints, shared by
+// all Services that have so many. That chain rolls a die with as many sides, and
 // the map "endpoints" tells, by destination and number, where to. So the cost
 // of a connection is that of two look-ups in hashes, whether there are ten
-// Services or twenty thousand, and a change of a Service touches a few
-// elements of two maps and no rule. Packets of known connections see none of
-// this, as nat chains are only asked about the first packet.
+// Services or twenty thousand, and a change of a Service touches a few elements
+// of two maps and no rule. Packets of known connections see none of this, as
+// nat chains are only asked about the first packet. Services with affinity have
+// chains of their own (sticky.go).
 //
 // The kernel switches to a new generation of rules at once, but a packet under
 // way can look one map up before and the other one after. When the number of

@@ -11,7 +11,8 @@ import (
 // same set and key are the same element with another value.
 type element struct {
 	set setName
-	// key and value are as the kernel has them in registers.
+	// key and value are as the kernel has them in registers. In verdict maps
+	// the value is the name of a chain to go to, or drop.
 	key, value string
 }
 
@@ -24,16 +25,11 @@ const (
 	setRefused   setName = "refused"
 	setHairpin   setName = "hairpin"
 	setOutside   setName = "outside"
-	setClasses   setName = "classes"
-	setLive      setName = "live"
-	setAffinity  setName = "affinity"
+	setSticky    setName = "sticky"
 )
 
-// Values in the map of refused Frontends.
-const (
-	refusedDrop   = "drop"
-	refusedRefuse = "refuse"
-)
+// drop is the value in a verdict map that is no chain's name.
+const drop = "drop"
 
 // elements is all that a placement has in the kernel.
 func (s *state) elements(frontend routing.Frontend, p placement) []element {
@@ -45,19 +41,23 @@ func (s *state) elements(frontend routing.Frontend, p placement) []element {
 		// Addresses of the Service range are refused as a whole.
 		switch {
 		case p.rule.Without == routing.Drop:
-			return []element{{setRefused, key, refusedDrop}}
+			return []element{{setRefused, key, drop}}
 		case s.isService(frontend.Addr):
 			return nil
 		}
-		return []element{{setRefused, key, refusedRefuse}}
+		return []element{{setRefused, key, "refuse"}}
 	}
 	list := make([]element, 0, 1+len(p.slots))
-	list = append(list, element{setServices, key, native(p.class)})
+	if p.sticky() {
+		list = append(list, element{setServices, key, stickyChain(frontend)})
+		for i, endpoint := range p.slots {
+			list = append(list, element{setSticky, key + native(uint32(i)), endpointChain(frontend, endpoint)})
+		}
+		return list
+	}
+	list = append(list, element{setServices, key, p.class().chain()})
 	for i, endpoint := range p.slots {
 		list = append(list, element{setEndpoints, key + native(uint32(i)), endpointValue(endpoint)})
-		if p.rule.AffinitySeconds > 0 {
-			list = append(list, element{set: setLive, key: key + endpointValue(endpoint)})
-		}
 	}
 	return list
 }

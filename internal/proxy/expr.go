@@ -8,6 +8,8 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"coxswain.dev/cox/internal/routing"
 )
 
 // Registers of four bytes, of which the kernel has sixteen. A key or a value
@@ -153,16 +155,22 @@ func sourceIs(addr netip.Addr) []expr.Any {
 // sourceIsOurs translates the source to this machine's address on the way out.
 func sourceIsOurs() []expr.Any { return one(&expr.Masq{FullyRandom: true}) }
 
-// remember notes value for key. If something is noted, that stays, for longer.
-func remember(set *nftables.Set, key, value uint32, seconds int32) []expr.Any {
-	return one(&expr.Dynset{SrcRegKey: key, SrcRegData: value, SetName: set.Name, SetID: set.ID,
+// remember notes a key for so long, or keeps it noted for longer.
+func remember(set *nftables.Set, key uint32, seconds int32) []expr.Any {
+	return one(&expr.Dynset{SrcRegKey: key, SetName: set.Name, SetID: set.ID,
 		Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: time.Duration(seconds) * time.Second})
 }
 
-// forget removes what is noted for key. The kernel wants a value all the same.
-func forget(set *nftables.Set, key, value uint32) []expr.Any {
-	const opDelete = 2 // NFT_DYNSET_OP_DELETE
-	return one(&expr.Dynset{SrcRegKey: key, SrcRegData: value, SetName: set.Name, SetID: set.ID, Operation: opDelete})
+// endpointIs puts address . port into registers.
+func endpointIs(register uint32, e routing.Endpoint) []expr.Any {
+	return []expr.Any{
+		&expr.Immediate{Register: register, Data: e.Addr().AsSlice()},
+		&expr.Immediate{Register: register + 1, Data: binaryutil.BigEndian.PutUint16(e.Port())},
+	}
+}
+
+func goTo(chain string) []expr.Any {
+	return one(&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain})
 }
 
 func verdict(kind expr.VerdictKind) []expr.Any { return one(&expr.Verdict{Kind: kind}) }

@@ -107,12 +107,15 @@ func (k *kernel) update(table *routing.Table, frontends []routing.Frontend) erro
 // commit sends everything as one transaction: all of it, or nothing.
 func (k *kernel) commit(plan *plan) error {
 	for _, c := range plan.classes {
-		if err := k.skeleton.addClass(k.conn, c); err != nil {
+		k.skeleton.addClass(k.conn, c)
+	}
+	for frontend, r := range plan.sticky {
+		if err := k.skeleton.addSticky(k.conn, frontend, r); err != nil {
 			return k.failed(err)
 		}
 	}
 	remove, add := plan.changes()
-	for _, name := range []setName{setServices, setEndpoints, setRefused, setHairpin, setOutside, setLive} {
+	for _, name := range []setName{setServices, setEndpoints, setRefused, setHairpin, setOutside, setSticky} {
 		set := k.skeleton.sets[name]
 		if err := inChunks(set, remove[name], k.conn.SetDeleteElements); err != nil {
 			return k.failed(err)
@@ -120,6 +123,9 @@ func (k *kernel) commit(plan *plan) error {
 		if err := inChunks(set, add[name], k.conn.SetAddElements); err != nil {
 			return k.failed(err)
 		}
+	}
+	for frontend, r := range plan.sticky {
+		k.skeleton.removeSticky(k.conn, frontend, r)
 	}
 	if err := k.conn.Flush(); err != nil {
 		return k.failed(err)
@@ -150,12 +156,14 @@ func inChunks(set *nftables.Set, elements []element, send func(*nftables.Set, []
 
 func (e element) encode() nftables.SetElement {
 	encoded := nftables.SetElement{Key: []byte(e.key)}
-	switch {
-	case e.set == setRefused && e.value == refusedDrop:
-		encoded.VerdictData = &expr.Verdict{Kind: expr.VerdictDrop}
-	case e.set == setRefused:
-		encoded.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: "refuse"}
-	case e.value != "":
+	switch e.set {
+	case setServices, setRefused, setSticky:
+		if e.value == drop {
+			encoded.VerdictData = &expr.Verdict{Kind: expr.VerdictDrop}
+		} else {
+			encoded.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.value}
+		}
+	case setEndpoints:
 		encoded.Val = []byte(e.value)
 	}
 	return encoded

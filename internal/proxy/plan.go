@@ -1,15 +1,14 @@
 package proxy
 
+import "coxswain.dev/cox/internal/routing"
+
 // plan collects what one transaction does. An element that is removed and
 // added again as it was is left alone.
 type plan struct {
-	classes  []numberedClass
+	classes []class
+	// sticky are changed Frontends with affinity, before or after.
+	sticky   map[routing.Frontend]restick
 	elements map[elementID]transition
-}
-
-type numberedClass struct {
-	class
-	number uint32
 }
 
 type elementID struct {
@@ -23,7 +22,24 @@ type transition struct {
 	before, after string
 }
 
-func newPlan() *plan { return &plan{elements: map[elementID]transition{}} }
+// restick is a sticky placement before and after the transaction.
+type restick struct{ before, after placement }
+
+func newPlan() *plan {
+	return &plan{sticky: map[routing.Frontend]restick{}, elements: map[elementID]transition{}}
+}
+
+// stick notes a change of a Frontend that is or was sticky.
+func (p *plan) stick(frontend routing.Frontend, before, after placement) {
+	r, seen := p.sticky[frontend]
+	if !seen {
+		r.before = before
+	}
+	r.after = after
+	if r.before.sticky() || r.after.sticky() || seen {
+		p.sticky[frontend] = r
+	}
+}
 
 func (p *plan) remove(elements ...element) {
 	for _, e := range elements {

@@ -60,6 +60,10 @@ const (
 	retryLast  = 5 * time.Second
 )
 
+// rebuildPause lies between rebuilds, so that whoever fights over our table
+// does not cost a processor.
+const rebuildPause = 100 * time.Millisecond
+
 // New prepares a Proxy. Nothing happens before Run.
 func New(config Config) (*Proxy, error) {
 	switch {
@@ -112,7 +116,11 @@ func (p *Proxy) loop(ctx context.Context) {
 	var retry <-chan time.Time
 	delay := retryFirst
 	rebuild := true
+	var lastRebuild time.Time
 	for {
+		if rebuild {
+			lastRebuild = time.Now()
+		}
 		err := p.apply(rebuild)
 		rebuild, retry = false, nil
 		if err != nil {
@@ -129,8 +137,16 @@ func (p *Proxy) loop(ctx context.Context) {
 		case <-p.disturbed:
 			p.log.Warn("somebody changed the firewall table of the Service rules; rebuilding it", "table", routing.TableName)
 			rebuild = true
+			pause(ctx, time.Until(lastRebuild.Add(rebuildPause)))
 		case <-retry:
 		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 

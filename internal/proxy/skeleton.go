@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
@@ -16,15 +15,9 @@ import (
 var (
 	typeDestination = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
 	typeSlot        = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
-	typeClient      = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
 	typeEndpoint    = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-	typeLive        = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr, nftables.TypeInetService)
 	typePair        = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
 )
-
-// affinityClients bounds how many clients can be remembered. Beyond it,
-// clients are balanced as if there were no affinity.
-const affinityClients = 1 << 18
 
 // skeleton is everything in our table that does not depend on any Service.
 type skeleton struct {
@@ -48,8 +41,8 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 	conn.AddTable(table)
 	s := &skeleton{table: table, sets: map[setName]*nftables.Set{}}
 	for _, set := range []*nftables.Set{
-		// Which class of Service a destination is.
-		{Name: string(setServices), KeyType: typeDestination, IsMap: true, DataType: nftables.TypeMark},
+		// Where the rules for a destination are: the chain of its class.
+		{Name: string(setServices), KeyType: typeDestination, IsMap: true, DataType: nftables.TypeVerdict},
 		// Where the numbered endpoints of a destination are.
 		{Name: string(setEndpoints), KeyType: typeSlot, IsMap: true, DataType: typeEndpoint},
 		// Destinations without endpoints that are not in the Service range.
@@ -58,12 +51,8 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 		{Name: string(setHairpin), KeyType: typePair},
 		// Endpoints of Services that are no Pods of this machine.
 		{Name: string(setOutside), KeyType: typeDestination},
-		// The chain of each class.
-		{Name: string(setClasses), KeyType: nftables.TypeMark, IsMap: true, DataType: nftables.TypeVerdict, KeyByteOrder: binaryutil.NativeEndian},
-		// Which endpoints a destination has that keeps its clients.
-		{Name: string(setLive), KeyType: typeLive},
-		// Which endpoint a client had last: client . destination.
-		{Name: string(setAffinity), KeyType: typeClient, IsMap: true, DataType: typeEndpoint, Dynamic: true, HasTimeout: true, Size: affinityClients},
+		// The chains of the numbered endpoints of a destination with affinity.
+		{Name: string(setSticky), KeyType: typeSlot, IsMap: true, DataType: nftables.TypeVerdict},
 	} {
 		set.Table = table
 		set.Concatenation = set.KeyType.Bytes > 4
@@ -82,8 +71,8 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 // machines in prerouting, those of this machine in output.
 func (s *skeleton) addServices(conn *nftables.Conn) {
 	s.services = s.chain(conn, "services", nil)
-	s.rule(conn, s.services, loadDestination(reg0, false), lookUp(s.sets[setServices], reg0, reg0), jumpBy(s.sets[setClasses], reg0))
-	s.rule(conn, s.services, toThisMachine(), loadDestination(reg0, true), lookUp(s.sets[setServices], reg0, reg0), jumpBy(s.sets[setClasses], reg0))
+	s.rule(conn, s.services, loadDestination(reg0, false), jumpBy(s.sets[setServices], reg0))
+	s.rule(conn, s.services, toThisMachine(), loadDestination(reg0, true), jumpBy(s.sets[setServices], reg0))
 
 	for _, hook := range []*nftables.ChainHook{nftables.ChainHookPrerouting, nftables.ChainHookOutput} {
 		base := s.chain(conn, "nat-"+hookNames[*hook], &nftables.Chain{Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityNATDest})
@@ -138,38 +127,13 @@ func (s *skeleton) addSources(conn *nftables.Conn, config Config) {
 	s.rule(conn, base, from(config.PodCIDR), notTo(config.PodCIDR), interfaceIs(expr.MetaKeyOIFNAME, expr.CmpOpNeq, "lo\x00"), sourceIsOurs())
 }
 
-// addClass adds the chain that chooses an endpoint for Services of a class,
-// and the element that leads there.
-func (s *skeleton) addClass(conn *nftables.Conn, c numberedClass) error {
-	chain := s.chain(conn, fmt.Sprintf("class-%d", c.number), nil)
-	endpoints := s.sets[setEndpoints]
-	if c.affinitySeconds > 0 {
-		s.addAffinity(conn, chain, c.class)
-	}
+// addClass adds the chain that chooses an endpoint for Services of a class.
+func (s *skeleton) addClass(conn *nftables.Conn, c class) {
+	chain, endpoints := s.chain(conn, c.chain(), nil), s.sets[setEndpoints]
 	if c.endpoints > 1 {
 		s.rule(conn, chain, loadDestination(reg0, c.anyAddr), roll(reg0+3, c.endpoints), lookUp(endpoints, reg0, reg0), sendTo(reg0))
 	}
 	s.rule(conn, chain, loadDestination(reg0, c.anyAddr), number(reg0+3, 0), lookUp(endpoints, reg0, reg0), sendTo(reg0))
-	return conn.SetAddElements(s.sets[setClasses], []nftables.SetElement{{
-		Key:         binaryutil.NativeEndian.PutUint32(c.number),
-		VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain.Name},
-	}})
-}
-
-// addAffinity adds the rules that send a client to the endpoint that it had
-// before, if that is still one, and note a new one otherwise. When there is no
-// room for a note, the rules that follow apply.
-func (s *skeleton) addAffinity(conn *nftables.Conn, chain *nftables.Chain, c class) {
-	endpoints, affinity := s.sets[setEndpoints], s.sets[setAffinity]
-	// client is in one register and its destination in three; what was chosen
-	// follows, so that destination . endpoint can be looked up too.
-	const client, destination, chosen = reg0, reg0 + 1, reg0 + 4
-	loadClient := exprs(load(client, offsetSource), loadDestination(destination, false))
-	s.rule(conn, chain, loadClient, lookUp(affinity, client, chosen),
-		loadDestination(destination, c.anyAddr), contains(s.sets[setLive], destination),
-		loadDestination(destination, false), remember(affinity, client, chosen, c.affinitySeconds), sendTo(chosen))
-	s.rule(conn, chain, loadDestination(chosen, c.anyAddr), roll(chosen+3, c.endpoints), lookUp(endpoints, chosen, chosen),
-		loadClient, forget(affinity, client, chosen), remember(affinity, client, chosen, c.affinitySeconds), sendTo(chosen))
 }
 
 func (s *skeleton) chain(conn *nftables.Conn, name string, base *nftables.Chain) *nftables.Chain {

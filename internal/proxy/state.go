@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -11,9 +12,16 @@ import (
 type class struct {
 	// anyAddr classes serve Frontends on every address of this machine, whose
 	// elements have 0.0.0.0 where the packet has one of those addresses.
-	anyAddr         bool
-	endpoints       int
-	affinitySeconds int32
+	anyAddr   bool
+	endpoints int
+}
+
+// chain is the name of the chain of a class.
+func (c class) chain() string {
+	if c.anyAddr {
+		return fmt.Sprintf("class-%d-any-address", c.endpoints)
+	}
+	return fmt.Sprintf("class-%d", c.endpoints)
 }
 
 // placement is a rule as the kernel has it.
@@ -21,7 +29,6 @@ type placement struct {
 	rule routing.Rule
 	// slots are the rule's endpoints by their number in the map.
 	slots []routing.Endpoint
-	class uint32
 }
 
 // state is what our last transaction left in the kernel. It is changed while
@@ -30,8 +37,10 @@ type state struct {
 	isPod     func(netip.Addr) bool
 	isService func(netip.Addr) bool
 
-	placed  map[routing.Frontend]placement
-	classes map[class]uint32
+	placed map[routing.Frontend]placement
+	// classes are those that have a chain. They are never removed: there are
+	// no more than different numbers of endpoints, and a rebuild starts anew.
+	classes map[class]struct{}
 	// hairpin counts the rules by Pod address: a Pod that reaches itself must
 	// not see its own address as the source. outside counts those by endpoint
 	// that are no Pod of this machine.
@@ -55,7 +64,7 @@ func newState(isPod, isService func(netip.Addr) bool) *state {
 		isPod:     isPod,
 		isService: isService,
 		placed:    map[routing.Frontend]placement{},
-		classes:   map[class]uint32{},
+		classes:   map[class]struct{}{},
 		hairpin:   map[netip.Addr]int{},
 		outside:   map[target]int{},
 		offers:    map[netip.Addr]offer{},
@@ -84,13 +93,14 @@ func (s *state) place(frontend routing.Frontend, rule *routing.Rule, plan *plan)
 	var now placement
 	if rule != nil {
 		now = placement{rule: *rule, slots: assignSlots(old.slots, rule.Endpoints)}
-		now.class = s.classOf(*rule, plan)
+		s.needClass(now, plan)
 	}
 	s.count(old, -1, plan)
 	s.count(now, +1, plan)
 	plan.remove(s.elements(frontend, old)...)
 	plan.add(s.elements(frontend, now)...)
 	s.noteStale(frontend)
+	plan.stick(frontend, old, now)
 	if rule == nil {
 		delete(s.placed, frontend)
 	} else {
@@ -118,21 +128,23 @@ func assignSlots(old, endpoints []routing.Endpoint) []routing.Endpoint {
 	return slots
 }
 
-// classOf finds or makes the class of a rule; 0 is that of rules without
-// endpoints, which have no class. Classes are never removed: there are no more
-// of them than different numbers of endpoints, and a rebuild starts anew.
-func (s *state) classOf(rule routing.Rule, plan *plan) uint32 {
-	if len(rule.Endpoints) == 0 {
-		return 0
+// class is whose chain a placement with endpoints uses, if it is not sticky.
+func (p placement) class() class {
+	return class{anyAddr: p.rule.Addr == routing.AnyAddr, endpoints: len(p.slots)}
+}
+
+// sticky tells whether a placement sends clients where they were before.
+func (p placement) sticky() bool { return p.rule.AffinitySeconds > 0 && len(p.slots) > 0 }
+
+// needClass plans the chain of a placement's class, if it is missing.
+func (s *state) needClass(p placement, plan *plan) {
+	if len(p.slots) == 0 || p.sticky() {
+		return
 	}
-	c := class{anyAddr: rule.Addr == routing.AnyAddr, endpoints: len(rule.Endpoints), affinitySeconds: rule.AffinitySeconds}
-	number, known := s.classes[c]
-	if !known {
-		number = uint32(len(s.classes) + 1)
-		s.classes[c] = number
-		plan.classes = append(plan.classes, numberedClass{c, number})
+	if _, has := s.classes[p.class()]; !has {
+		s.classes[p.class()] = struct{}{}
+		plan.classes = append(plan.classes, p.class())
 	}
-	return number
 }
 
 // count keeps the sets that count rules.

@@ -118,27 +118,29 @@ func drawChange(t *rapid.T) (routing.Frontend, *routing.Rule) {
 func checkRolls(t *rapid.T, kernel modelKernel, s *state) {
 	for frontend, p := range s.placed {
 		key := frontendKey(frontend)
-		if number, has := kernel[elementID{setServices, key}]; has != (len(p.slots) > 0) || has && number != native(p.class) {
-			t.Fatalf("%s with %d endpoints: class %x, want %d", frontend, len(p.slots), number, p.class)
+		if chain, has := kernel[elementID{setServices, key}]; has != (len(p.slots) > 0) || has && !p.sticky() && chain != p.class().chain() {
+			t.Fatalf("%s with %d endpoints leads to %q, want %q", frontend, len(p.slots), chain, p.class().chain())
+		}
+		numbers := setEndpoints
+		if p.sticky() {
+			numbers = setSticky
 		}
 		for i := range p.slots {
-			if _, has := kernel[elementID{setEndpoints, key + native(uint32(i))}]; !has {
+			if _, has := kernel[elementID{numbers, key + native(uint32(i))}]; !has {
 				t.Fatalf("%s has no endpoint %d of %d", frontend, i, len(p.slots))
 			}
 		}
 	}
 }
 
-// withoutOrder leaves out the numbers of endpoints and classes, which depend
-// on what was before.
+// withoutOrder leaves out the numbers of endpoints, which depend on what was
+// before.
 func withoutOrder(kernel modelKernel) map[string]int {
 	counts := map[string]int{}
 	for id, value := range maps.All(kernel) {
 		switch id.set {
-		case setEndpoints:
+		case setEndpoints, setSticky:
 			counts[string(id.set)+id.key[:12]+value]++
-		case setServices:
-			counts[string(id.set)+id.key]++
 		default:
 			counts[string(id.set)+id.key+value]++
 		}
