@@ -26,6 +26,8 @@ var masks = []struct {
 	{regexp.MustCompile(`(?m)(^|[ \t(])(\d+h)?(\d+m)?\d+s\b`), "${1}AGE"},
 	{regexp.MustCompile(`(?m)(^|[ \t(])\d+m\b`), "${1}AGE"},
 	{regexp.MustCompile(`\bin \d+(\.\d+)?(ms|s|µs)`), "in AGE"},
+	// kubectl says it since v1.34, the one on the PATH may be older.
+	{regexp.MustCompile(`(?m) deleted from \S+ namespace$`), " deleted"},
 	{regexp.MustCompile(`resourceVersion: "\d+"`), `resourceVersion: "N"`},
 	{regexp.MustCompile(`\btmp/coxt-\d+`), "tmp/DIR"},
 }

@@ -63,7 +63,8 @@ func runSession(t *testing.T, instance *harness.Instance, path, function string)
 		if result.Code != 0 {
 			got += fmt.Sprintf("(exit code %d)\n", result.Code)
 		}
-		if got != "" && !strings.HasSuffix(got, "\n") {
+		// Empty lines at the end cannot be told from those between two steps.
+		if got = strings.TrimRight(got, "\n"); got != "" {
 			got += "\n"
 		}
 		if *update {
