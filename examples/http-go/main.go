@@ -24,6 +24,8 @@ func main() {
 	http.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
+	http.HandleFunc("GET /lookup/{name}", lookup)
+	http.HandleFunc("GET /pods", listPods)
 	log.Printf("http-go %s listens on :8080", version)
 	log.Fatal(http.ListenAndServe(":8080", nil))
 }
