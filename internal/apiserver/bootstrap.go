@@ -36,26 +36,51 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		if err := s.ensureNamespaces(ctx); err != nil {
 			return err
 		}
+		// Admission waits 50 ms for a namespace that it does not know yet.
+		if err := s.awaitNamespace(ctx, metav1.NamespaceDefault); err != nil {
+			return err
+		}
 		return s.ensureService(ctx)
 	})
 	return group.Wait()
 }
 
-// storagePoll is how often a start looks whether the watch caches are filled;
-// they tell nobody. A request before that would be put off for a second.
-const storagePoll = 2 * time.Millisecond
-
-// awaitStorages waits until every watch cache is filled.
+// awaitStorages waits until every watch cache is filled. A request before that
+// would be put off for a second.
 func (s *Server) awaitStorages(ctx context.Context) error {
-	ticker := time.NewTicker(storagePoll)
-	defer ticker.Stop()
 	for _, storage := range s.storages {
-		for storage.ReadinessCheck() != nil {
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return fmt.Errorf("reading the store: %w", context.Cause(ctx))
-			}
+		if err := await(ctx, func() bool { return storage.ReadinessCheck() == nil }); err != nil {
+			return fmt.Errorf("reading the store: %w", err)
+		}
+	}
+	return nil
+}
+
+// awaitNamespace waits until the server's own view has a namespace.
+func (s *Server) awaitNamespace(ctx context.Context, name string) error {
+	known := s.informers.Core().V1().Namespaces().Lister()
+	err := await(ctx, func() bool {
+		_, err := known.Get(name)
+		return err == nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the namespace %q: %w", name, err)
+	}
+	return nil
+}
+
+// startPoll is how often a start looks for what tells nobody that it is there.
+const startPoll = 2 * time.Millisecond
+
+// await returns when there holds, or with the reason why ctx has ended.
+func await(ctx context.Context, there func() bool) error {
+	ticker := time.NewTicker(startPoll)
+	defer ticker.Stop()
+	for !there() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	return nil
