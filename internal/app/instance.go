@@ -107,7 +107,7 @@ func (i *instance) startStore(ctx context.Context) (err error) {
 func (i *instance) startAPI(ctx, starting context.Context) (err error) {
 	done := i.progress.Step("api")
 	i.api, err = apiserver.New(apiserver.Config{
-		DataDir:      filepath.Join(i.DataDir, "pki"),
+		DataDir:      i.DataDir,
 		Listen:       []string{i.Listen},
 		PodGateway:   i.gateway,
 		PodCIDR:      i.pods,

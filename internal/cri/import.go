@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,11 @@ import (
 	"slices"
 	"time"
 
+	leasesapi "github.com/containerd/containerd/api/services/leases/v1"
 	transferapi "github.com/containerd/containerd/api/services/transfer/v1"
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/containerd/api/types/transfer"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
@@ -22,6 +25,11 @@ import (
 func (i *Images) Import(ctx context.Context, archive io.Reader) ([]string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	ctx, release, err := i.lease(ctx)
+	if err != nil {
+		return nil, explainRPC("importing images", err)
+	}
+	defer release()
 	upload, err := i.openStream(ctx, "import")
 	if err != nil {
 		return nil, explainRPC("importing images", err)
@@ -50,6 +58,27 @@ func (i *Images) Import(ctx context.Context, archive io.Reader) ([]string, error
 		return nil, errors.New("the archive holds no image with a name: save it with one (docker save NAME:TAG), or name it in the OCI layout's index (org.opencontainers.image.ref.name)")
 	}
 	return names, i.awaitVisible(ctx, names)
+}
+
+// leaseLifetime ends a lease whose import never came to its end.
+const leaseLifetime = time.Hour
+
+// lease keeps containerd's garbage collection, which also runs right after a
+// start, from what is imported until an image refers to it.
+func (i *Images) lease(ctx context.Context) (leased context.Context, release func(), err error) {
+	client := leasesapi.NewLeasesClient(i.conn)
+	made, err := client.Create(inNamespace(ctx), &leasesapi.CreateRequest{
+		ID:     "import-" + rand.Text(),
+		Labels: map[string]string{"containerd.io/gc.expire": time.Now().Add(leaseLifetime).UTC().Format(time.RFC3339)},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() {
+		// What cannot be released now expires.
+		_, _ = client.Delete(inNamespace(context.WithoutCancel(ctx)), &leasesapi.DeleteRequest{ID: made.Lease.ID})
+	}
+	return metadata.AppendToOutgoingContext(ctx, "containerd-lease", made.Lease.ID), release, nil
 }
 
 // importError prefers the archive's own error, if there is one, to what the
