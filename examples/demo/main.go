@@ -36,13 +36,13 @@ func demo(ctx context.Context, flags []string) error {
 		return err
 	}
 	s.say("The sample application: a Deployment of 3 replicas, and a Service in front of it.")
-	for _, args := range [][]string{
-		{"apply", "-f", "examples/http-go/deployment.yaml"},
-		{"rollout", "status", "deployment/http-go", "--timeout=2m"},
-	} {
-		if err := s.kubectl(args...); err != nil {
+	if s.kubectlOutput("get", "deployment", "http-go", "--ignore-not-found") == "" {
+		if err := s.kubectl("create", "-f", "examples/http-go/deployment.yaml"); err != nil {
 			return err
 		}
+	}
+	if err := s.kubectl("rollout", "status", "deployment/http-go", "--timeout=2m"); err != nil {
+		return err
 	}
 	if s.kubectlOutput("get", "service", "http-go", "--ignore-not-found") == "" {
 		if err := s.kubectl("expose", "deployment", "http-go"); err != nil {
