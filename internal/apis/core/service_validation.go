@@ -1,102 +1,155 @@
 package core
 
 import (
-	"net/netip"
+	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+const (
+	// kubeletPort must not be exposed: some clouds would open it to all.
+	kubeletPort           = 10250
+	maxAffinitySeconds    = 86400
+	onlyForLoadBalancers  = "may only be used when `type` is 'LoadBalancer'"
+	notForExternalNames   = "may not be set for ExternalName services"
+	sourceRangeAnnotation = corev1.AnnotationLoadBalancerSourceRangesKey
 )
 
 // ValidateService checks a defaulted Service that has its addresses.
 func ValidateService(service *corev1.Service) field.ErrorList {
 	path := field.NewPath("spec")
 	spec := &service.Spec
-	errs := validateEnum(spec.Type, path.Child("type"), corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)
-	errs = append(errs, validateEnum(spec.SessionAffinity, path.Child("sessionAffinity"), corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)...)
-	headless := spec.ClusterIP == corev1.ClusterIPNone
-	if len(spec.Ports) == 0 && !headless && spec.Type != corev1.ServiceTypeExternalName {
+	var errs field.ErrorList
+	if len(spec.Ports) == 0 && !isHeadless(spec) && spec.Type != corev1.ServiceTypeExternalName {
 		errs = append(errs, field.Required(path.Child("ports"), ""))
 	}
-	switch spec.Type {
-	case corev1.ServiceTypeExternalName:
-		if spec.ExternalName == "" {
-			errs = append(errs, field.Required(path.Child("externalName"), ""))
-		} else {
-			for _, message := range validation.IsDNS1123Subdomain(trimDot(spec.ExternalName)) {
-				errs = append(errs, field.Invalid(path.Child("externalName"), spec.ExternalName, message))
-			}
-		}
-	case corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
-		if headless {
-			errs = append(errs, field.Invalid(path.Child("clusterIPs").Index(0), spec.ClusterIP, "may not be set to 'None' for "+string(spec.Type)+" services"))
-		}
-	}
-	if spec.ClusterIP != "" && !headless {
-		if _, err := netip.ParseAddr(spec.ClusterIP); err != nil {
-			errs = append(errs, field.Invalid(path.Child("clusterIPs").Index(0), spec.ClusterIP, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
-		}
-	}
+	errs = append(errs, validateByType(spec, path)...)
+	errs = append(errs, validateServicePorts(spec, path.Child("ports"))...)
 	errs = append(errs, metav1validation.ValidateLabels(spec.Selector, path.Child("selector"))...)
-	return append(errs, validateServicePorts(spec, headless, path.Child("ports"))...)
-}
-
-func trimDot(name string) string {
-	if name != "" && name[len(name)-1] == '.' {
-		return name[:len(name)-1]
+	errs = append(errs, validateAffinity(spec, path)...)
+	errs = append(errs, validateClusterIPs(spec)...)
+	for i, ip := range spec.ExternalIPs {
+		errs = append(errs, validateEndpointIP(ip, path.Child("externalIPs").Index(i))...)
 	}
-	return name
+	errs = append(errs, validateEnum(spec.Type, path.Child("type"),
+		corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)...)
+	errs = append(errs, validateLoadBalancer(service, path)...)
+	return append(errs, validateTraffic(spec, path)...)
 }
 
-func validateServicePorts(spec *corev1.ServiceSpec, headless bool, path *field.Path) field.ErrorList {
+func isHeadless(spec *corev1.ServiceSpec) bool {
+	return len(spec.ClusterIPs) == 1 && spec.ClusterIPs[0] == corev1.ClusterIPNone
+}
+
+func validateByType(spec *corev1.ServiceSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	names := sets.New[string]()
-	type key struct {
-		protocol corev1.Protocol
-		port     int32
-	}
-	ports := sets.New[key]()
-	for i, port := range spec.Ports {
-		at := path.Index(i)
-		switch {
-		case port.Name == "" && len(spec.Ports) > 1:
-			errs = append(errs, field.Required(at.Child("name"), ""))
-		case port.Name != "":
-			for _, message := range validation.IsDNS1123Label(port.Name) {
-				errs = append(errs, field.Invalid(at.Child("name"), port.Name, message))
+	switch spec.Type {
+	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort:
+		for i, port := range spec.Ports {
+			if spec.Type == corev1.ServiceTypeLoadBalancer && port.Port == kubeletPort {
+				errs = append(errs, field.Invalid(path.Child("ports").Index(i), port.Port, fmt.Sprintf("may not expose port %v externally since it is used by kubelet", kubeletPort)))
 			}
-			if names.Has(port.Name) {
-				errs = append(errs, field.Duplicate(at.Child("name"), port.Name))
-			}
-			names.Insert(port.Name)
 		}
-		for _, message := range validation.IsValidPortNum(int(port.Port)) {
-			errs = append(errs, field.Invalid(at.Child("port"), port.Port, message))
+		if isHeadless(spec) {
+			errs = append(errs, field.Invalid(path.Child("clusterIPs").Index(0), spec.ClusterIPs[0], fmt.Sprintf("may not be set to 'None' for %s services", spec.Type)))
 		}
-		errs = append(errs, validateEnum(port.Protocol, at.Child("protocol"), corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP)...)
-		if !headless || port.TargetPort.Type == intstr.String {
-			errs = append(errs, validatePortRef(port.TargetPort, at.Child("targetPort"))...)
+	case corev1.ServiceTypeExternalName:
+		if len(spec.ClusterIPs) > 0 || spec.ClusterIP != "" {
+			errs = append(errs, field.Forbidden(path.Child("clusterIPs"), notForExternalNames))
 		}
-		if ports.Has(key{port.Protocol, port.Port}) {
-			errs = append(errs, field.Duplicate(at, corev1.ServicePort{Protocol: port.Protocol, Port: port.Port}))
+		if len(spec.IPFamilies) > 0 {
+			errs = append(errs, field.Forbidden(path.Child("ipFamilies"), notForExternalNames))
 		}
-		ports.Insert(key{port.Protocol, port.Port})
-		if spec.Type == corev1.ServiceTypeClusterIP && port.NodePort != 0 {
-			errs = append(errs, field.Forbidden(at.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
+		if spec.IPFamilyPolicy != nil {
+			errs = append(errs, field.Forbidden(path.Child("ipFamilyPolicy"), notForExternalNames))
+		}
+		// A trailing dot says that the name is complete.
+		name := strings.TrimSuffix(spec.ExternalName, ".")
+		if name == "" {
+			return append(errs, field.Required(path.Child("externalName"), ""))
+		}
+		for _, message := range validation.IsDNS1123Subdomain(name) {
+			errs = append(errs, field.Invalid(path.Child("externalName"), name, message))
 		}
 	}
 	return errs
 }
 
-// ValidateServiceUpdate keeps an address that has been given.
-func ValidateServiceUpdate(service, old *corev1.Service) field.ErrorList {
-	var errs field.ErrorList
-	if old.Spec.Type != corev1.ServiceTypeExternalName && service.Spec.Type != corev1.ServiceTypeExternalName && old.Spec.ClusterIP != "" && service.Spec.ClusterIP != old.Spec.ClusterIP {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "clusterIPs").Index(0), service.Spec.ClusterIPs, apivalidation.FieldImmutableErrorMsg))
+func validateAffinity(spec *corev1.ServiceSpec, path *field.Path) field.ErrorList {
+	errs := validateEnum(spec.SessionAffinity, path.Child("sessionAffinity"), corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)
+	config, at := spec.SessionAffinityConfig, path.Child("sessionAffinityConfig")
+	if spec.SessionAffinity == corev1.ServiceAffinityNone && config != nil {
+		errs = append(errs, field.Forbidden(at, fmt.Sprintf("must not be set when session affinity is %s", corev1.ServiceAffinityNone)))
 	}
-	return append(errs, ValidateService(service)...)
+	if spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		return errs
+	}
+	required := fmt.Sprintf("when session affinity type is %s", corev1.ServiceAffinityClientIP)
+	switch {
+	case config == nil:
+		errs = append(errs, field.Required(at, required))
+	case config.ClientIP == nil:
+		errs = append(errs, field.Required(at.Child("clientIP"), required))
+	case config.ClientIP.TimeoutSeconds == nil:
+		errs = append(errs, field.Required(at.Child("clientIP", "timeoutSeconds"), required))
+	case *config.ClientIP.TimeoutSeconds <= 0 || *config.ClientIP.TimeoutSeconds > maxAffinitySeconds:
+		errs = append(errs, field.Invalid(at.Child("clientIP", "timeoutSeconds"), *config.ClientIP.TimeoutSeconds,
+			fmt.Sprintf("must be greater than 0 and less than %d", maxAffinitySeconds)))
+	}
+	return errs
+}
+
+func validateServicePorts(spec *corev1.ServiceSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	names, ports, nodePorts := sets.New[string](), sets.New[corev1.ServicePort](), sets.New[corev1.ServicePort]()
+	for i, port := range spec.Ports {
+		at := path.Index(i)
+		errs = append(errs, validateServicePort(port, len(spec.Ports) > 1, names, at)...)
+		if spec.Type == corev1.ServiceTypeClusterIP && port.NodePort != 0 {
+			errs = append(errs, field.Forbidden(at.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
+		}
+		if key := (corev1.ServicePort{Protocol: port.Protocol, NodePort: port.NodePort}); port.NodePort != 0 && nodePorts.Has(key) {
+			errs = append(errs, field.Duplicate(at.Child("nodePort"), port.NodePort))
+		} else {
+			nodePorts.Insert(key)
+		}
+		if key := (corev1.ServicePort{Protocol: port.Protocol, Port: port.Port}); ports.Has(key) {
+			errs = append(errs, field.Duplicate(at, key))
+		} else {
+			ports.Insert(key)
+		}
+	}
+	return errs
+}
+
+func validateServicePort(port corev1.ServicePort, named bool, names sets.Set[string], at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch {
+	case port.Name == "" && named:
+		errs = append(errs, field.Required(at.Child("name"), ""))
+	case port.Name != "":
+		for _, message := range validation.IsDNS1123Label(port.Name) {
+			errs = append(errs, field.Invalid(at.Child("name"), port.Name, message))
+		}
+		if names.Has(port.Name) {
+			errs = append(errs, field.Duplicate(at.Child("name"), port.Name))
+		}
+		names.Insert(port.Name)
+	}
+	for _, message := range validation.IsValidPortNum(int(port.Port)) {
+		errs = append(errs, field.Invalid(at.Child("port"), port.Port, message))
+	}
+	errs = append(errs, validateEnum(port.Protocol, at.Child("protocol"), corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP)...)
+	errs = append(errs, validatePortRef(port.TargetPort, at.Child("targetPort"))...)
+	if port.AppProtocol != nil {
+		for _, message := range validation.IsQualifiedName(*port.AppProtocol) {
+			errs = append(errs, field.Invalid(at.Child("appProtocol"), *port.AppProtocol, message))
+		}
+	}
+	return errs
 }

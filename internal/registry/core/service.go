@@ -2,19 +2,16 @@ package core
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 
@@ -38,8 +35,12 @@ func service(prefix netip.Prefix) registry.Kind[*corev1.Service] {
 		ValidateUpdate: func(_ context.Context, obj, old *corev1.Service) field.ErrorList {
 			return api.ValidateServiceUpdate(obj, old)
 		},
+		Warnings: func(_ context.Context, obj, _ *corev1.Service) []string { return api.ServiceWarnings(obj) },
 		Status: &registry.Status[*corev1.Service]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.Service) { obj.Spec = old.Spec },
+			ValidateUpdate: func(_ context.Context, obj, _ *corev1.Service) field.ErrorList {
+				return api.ValidateServiceStatusUpdate(obj)
+			},
 		},
 		Fields: func(obj *corev1.Service) fields.Set {
 			return fields.Set{"spec.clusterIP": obj.Spec.ClusterIP, "spec.type": string(obj.Spec.Type)}
@@ -59,122 +60,6 @@ func service(prefix netip.Prefix) registry.Kind[*corev1.Service] {
 		},
 		Store: func(store *genericregistry.Store) { allocateIn(store, prefix) },
 	}
-}
-
-// allocateIn gives Services their addresses before they are validated and
-// stored, and takes them back when they go.
-func allocateIn(store *genericregistry.Store, prefix netip.Prefix) {
-	a := newAllocator(prefix, func(ctx context.Context) (runtime.Object, error) {
-		return store.ListPredicate(ctx, store.PredicateFunc(labels.Everything(), fields.Everything()), nil)
-	})
-	store.BeginCreate = func(ctx context.Context, obj runtime.Object, options *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
-		service := obj.(*corev1.Service)
-		fillFamilies(service, nil)
-		undo, err := a.allocate(allNamespaces(ctx), service, nil)
-		if err != nil {
-			return nil, refused(service, err)
-		}
-		return func(_ context.Context, success bool) {
-			if !success || len(options.DryRun) > 0 {
-				undo()
-			}
-		}, nil
-	}
-	store.BeginUpdate = func(ctx context.Context, obj, old runtime.Object, options *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
-		service, before := obj.(*corev1.Service), old.(*corev1.Service)
-		fillFamilies(service, before)
-		undo, err := a.allocate(allNamespaces(ctx), service, before)
-		if err != nil {
-			return nil, refused(service, err)
-		}
-		return func(_ context.Context, success bool) {
-			if !success || len(options.DryRun) > 0 {
-				undo()
-				return
-			}
-			a.release(before, service)
-		}, nil
-	}
-	store.AfterDelete = func(obj runtime.Object, options *metav1.DeleteOptions) {
-		if options == nil || len(options.DryRun) == 0 {
-			a.release(obj.(*corev1.Service), nil)
-		}
-	}
-}
-
-// fillFamilies brings the fields that say the same in step: clusterIP and
-// clusterIPs, and the only IP family there is. A Service keeps its address and
-// its node ports when an update leaves them out.
-func fillFamilies(service, old *corev1.Service) {
-	spec := &service.Spec
-	if spec.Type == corev1.ServiceTypeExternalName {
-		spec.ClusterIP, spec.ClusterIPs, spec.IPFamilies, spec.IPFamilyPolicy = "", nil, nil, nil
-		for i := range spec.Ports {
-			spec.Ports[i].NodePort = 0
-		}
-		return
-	}
-	if old != nil && old.Spec.Type != corev1.ServiceTypeExternalName {
-		if spec.ClusterIP == "" && len(spec.ClusterIPs) == 0 {
-			spec.ClusterIP, spec.ClusterIPs = old.Spec.ClusterIP, old.Spec.ClusterIPs
-		}
-		if wantsNodePorts(service) && wantsNodePorts(old) {
-			keepNodePorts(service, old)
-		}
-	}
-	if spec.ClusterIP == "" && len(spec.ClusterIPs) > 0 {
-		spec.ClusterIP = spec.ClusterIPs[0]
-	}
-	if spec.ClusterIP != "" && len(spec.ClusterIPs) == 0 {
-		spec.ClusterIPs = []string{spec.ClusterIP}
-	}
-	if !wantsNodePorts(service) && old != nil && wantsNodePorts(old) {
-		for i := range spec.Ports {
-			spec.Ports[i].NodePort = 0
-		}
-	}
-	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-	}
-	if spec.IPFamilyPolicy == nil {
-		policy := corev1.IPFamilyPolicySingleStack
-		spec.IPFamilyPolicy = &policy
-	}
-}
-
-func keepNodePorts(service, old *corev1.Service) {
-	type key struct {
-		protocol corev1.Protocol
-		port     int32
-	}
-	had := map[key]int32{}
-	used := sets.New[int32]()
-	for _, port := range old.Spec.Ports {
-		had[key{port.Protocol, port.Port}] = port.NodePort
-	}
-	for _, port := range service.Spec.Ports {
-		used.Insert(port.NodePort)
-	}
-	for i := range service.Spec.Ports {
-		port := &service.Spec.Ports[i]
-		if before := had[key{port.Protocol, port.Port}]; port.NodePort == 0 && !used.Has(before) {
-			port.NodePort = before
-		}
-	}
-}
-
-func refused(service *corev1.Service, err error) error {
-	path := field.NewPath("spec", "clusterIPs")
-	message := fmt.Sprintf("failed to allocate IP %s: %v", service.Spec.ClusterIP, err)
-	if service.Spec.ClusterIP == "" {
-		return apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP: %w", err))
-	}
-	if strings.HasPrefix(err.Error(), "spec.ports") {
-		return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), service.Name,
-			field.ErrorList{field.Invalid(field.NewPath("spec", "ports"), service.Spec.Ports, err.Error())})
-	}
-	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), service.Name,
-		field.ErrorList{field.Invalid(path, service.Spec.ClusterIPs, message)})
 }
 
 func externalIP(service *corev1.Service) string {
