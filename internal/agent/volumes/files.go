@@ -56,7 +56,7 @@ func (h *Host) configMap(ctx context.Context, pod *corev1.Pod, name string, item
 		content[key] = []byte(value)
 	}
 	maps.Copy(content, found.BinaryData)
-	return choose(content, items, optional, mode)
+	return choose(content, items, "configmap references non-existent config key", optional, mode)
 }
 
 func (h *Host) secret(ctx context.Context, pod *corev1.Pod, name string, items []corev1.KeyToPath, optional *bool, mode fs.FileMode) (map[string]file, error) {
@@ -67,11 +67,12 @@ func (h *Host) secret(ctx context.Context, pod *corev1.Pod, name string, items [
 	if err != nil {
 		return nil, err
 	}
-	return choose(found.Data, items, optional, mode)
+	return choose(found.Data, items, "references non-existent secret key", optional, mode)
 }
 
-// choose takes the keys that items name, or all of them.
-func choose(content map[string][]byte, items []corev1.KeyToPath, optional *bool, mode fs.FileMode) (map[string]file, error) {
+// choose takes the keys that items name, or all of them. missing is what to say
+// of a key that is not there.
+func choose(content map[string][]byte, items []corev1.KeyToPath, missing string, optional *bool, mode fs.FileMode) (map[string]file, error) {
 	files := map[string]file{}
 	if len(items) == 0 {
 		for key, value := range content {
@@ -85,7 +86,7 @@ func choose(content map[string][]byte, items []corev1.KeyToPath, optional *bool,
 			if optional != nil && *optional {
 				continue
 			}
-			return nil, fmt.Errorf("references non-existent config key: %s", item.Key)
+			return nil, fmt.Errorf("%s: %s", missing, item.Key)
 		}
 		one := mode
 		if item.Mode != nil {
