@@ -44,6 +44,8 @@ type Config struct {
 	ClusterDNS    netip.Addr
 	ClusterDomain string
 	PodCIDR       netip.Prefix
+	// Informers may share its watch of Services; nil makes one of our own.
+	Informers informers.SharedInformerFactory
 	// Router is asked before a Pod is stopped; nil if nothing routes to Pods.
 	Router Router
 	Logger *slog.Logger
@@ -69,6 +71,7 @@ type Agent struct {
 
 	events      record.EventRecorder
 	broadcaster record.EventBroadcaster
+	informers   informers.SharedInformerFactory
 	services    corelisters.ServiceLister
 
 	mu      sync.Mutex // guards what follows
@@ -117,6 +120,10 @@ func newAgent(config Config, runtime internalapi.RuntimeService, store internala
 		workers: map[types.UID]*worker{},
 		byName:  map[string]types.UID{},
 	}
+	if a.informers = config.Informers; a.informers == nil {
+		a.informers = informers.NewSharedInformerFactory(config.Client, 0)
+	}
+	a.services = a.informers.Core().V1().Services().Lister()
 	a.images = images.New(store, a.objects)
 	a.volumes = &volumes.Host{Root: filepath.Join(config.DataDir, "pods"), Source: source{a.objects, config.Client}, Node: node.capacity}
 	for _, dir := range []string{a.volumes.Root, filepath.Join(config.LogDir, "pods")} {
@@ -145,11 +152,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.register(ctx); err != nil {
 		return err
 	}
-	factory := informers.NewSharedInformerFactory(a.config.Client, 0)
-	a.services = factory.Core().V1().Services().Lister()
-	services := factory.Core().V1().Services().Informer()
-	factory.Start(ctx.Done())
-	defer factory.Shutdown()
+	services := a.informers.Core().V1().Services().Informer()
+	a.informers.Start(ctx.Done())
+	if a.config.Informers == nil {
+		defer a.informers.Shutdown()
+	}
 	defer cancel()
 	if !cache.WaitForCacheSync(ctx.Done(), services.HasSynced) {
 		return ended(ctx)

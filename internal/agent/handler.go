@@ -55,7 +55,7 @@ func (a *Agent) serveLogs(w http.ResponseWriter, r *http.Request) {
 	case "Stderr":
 		stdout = nil
 	}
-	err = logs.ReadLogs(r.Context(), path, c.ID, options, a.runtime, stdout, stderr)
+	err = logs.ReadLogs(r.Context(), path, c.ID, options, liveness{a.runtime, a.workerOf(pod.UID)}, stdout, stderr)
 	if err != nil && r.Context().Err() == nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(out, "%v\n", err)
 	}

@@ -1,7 +1,11 @@
 package agent
 
 import (
+	"context"
 	"slices"
+
+	internalapi "k8s.io/cri-api/pkg/apis"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"coxswain.dev/cox/internal/podlifecycle"
 )
@@ -38,4 +42,33 @@ func (w *worker) waitingReason(name string) string {
 		}
 	}
 	return ""
+}
+
+// liveness tells a reader of logs whether a container still writes, from what
+// the worker has observed. The runtime itself would fail for one that was
+// removed while its last lines are being read.
+type liveness struct {
+	internalapi.RuntimeService
+	worker *worker
+}
+
+// ContainerStatus has the state only.
+func (l liveness) ContainerStatus(_ context.Context, id string, _ bool) (*runtimeapi.ContainerStatusResponse, error) {
+	state := runtimeapi.ContainerState_CONTAINER_EXITED
+	if l.worker != nil && l.worker.runs(id) {
+		state = runtimeapi.ContainerState_CONTAINER_RUNNING
+	}
+	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{Id: id, State: state}}, nil
+}
+
+// runs tells whether a container was running when last looked at.
+func (w *worker) runs(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.observed.containers {
+		if c.ID == id {
+			return c.State == podlifecycle.Running
+		}
+	}
+	return false
 }

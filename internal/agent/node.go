@@ -25,6 +25,9 @@ func (a *Agent) register(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() != nil {
+			return ended(ctx)
+		}
 		if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
 			return fmt.Errorf("registering node %q: %w", a.config.NodeName, err)
 		}

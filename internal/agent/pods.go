@@ -55,7 +55,7 @@ func (a *Agent) see(ctx context.Context, pod *corev1.Pod) {
 
 // newWorker starts a worker. The caller holds the lock.
 func (a *Agent) newWorker(ctx context.Context, pod *corev1.Pod) *worker {
-	w := newWorker(ctx, a, pod)
+	w := newWorker(quiet(ctx), a, pod)
 	a.workers[pod.UID] = w
 	a.byName[pod.Namespace+"/"+pod.Name] = pod.UID
 	a.running.Go(func() {

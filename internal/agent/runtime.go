@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/klog/v2"
 )
 
 // The stream of the runtime's events, and how it is kept honest.
@@ -22,6 +23,10 @@ const (
 	firstReconnect = 50 * time.Millisecond
 	maxReconnect   = 2 * time.Second
 )
+
+// quiet is ctx for calls of the runtime. Its client logs every error that it
+// returns; those that matter are told by the agent itself, with the Pod's name.
+func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, klog.Logger{}) }
 
 // followRuntime wakes the workers whose containers have changed, until ctx
 // ends. It subscribes first and looks at everything then.
@@ -47,7 +52,7 @@ func (a *Agent) followRuntime(ctx context.Context) {
 
 // followOnce lives as long as one subscription.
 func (a *Agent) followOnce(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(quiet(ctx))
 	defer cancel()
 	events := make(chan *runtimeapi.ContainerEventResponse, eventRoom)
 	ended := make(chan error, 1)

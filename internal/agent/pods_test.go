@@ -1,0 +1,244 @@
+package agent
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+func serving() *corev1.Probe {
+	return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(8080)}}, PeriodSeconds: 1, FailureThreshold: 1}
+}
+
+func TestAPodBecomesReadyByItsProbe(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("ready", "print=hello", "serve=:8080")
+	pod.Spec.Containers[0].ReadinessProbe = serving()
+	pod.Spec.Containers[0].Image = n.registry + "/box:fresh"
+	pod.Spec.Containers[0].ImagePullPolicy = corev1.PullAlways
+	n.dropImage(t, n.registry+"/box:fresh")
+	pod = n.create(t, pod)
+	pod = n.await(t, "ready", "Ready", isReady)
+	status := pod.Status.ContainerStatuses[0]
+	if pod.Status.PodIP == "" || pod.Status.HostIP != "10.251.0.1" || pod.Status.Phase != corev1.PodRunning {
+		t.Errorf("status = %+v", pod.Status)
+	}
+	if !strings.HasPrefix(status.ContainerID, "containerd://") || status.ImageID == "" || status.Started == nil || !*status.Started {
+		t.Errorf("container status = %+v", status)
+	}
+	if got := n.logs(t, "ready", ""); got != "hello\n" {
+		t.Errorf("log = %q", got)
+	}
+	n.awaitEvent(t, pod.UID, "Pulled", "Successfully pulled image")
+	n.awaitEvent(t, pod.UID, "Created", "Container created")
+	n.awaitEvent(t, pod.UID, "Started", "Container started")
+}
+
+// dropImage makes the engine forget an image.
+func (n *node) dropImage(t testing.TB, image string) {
+	t.Helper()
+	if err := n.agent.store.RemoveImage(t.Context(), &runtimeapi.ImageSpec{Image: image}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAPodIsUnreadyWhileItsProbeFails(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("unready", "serve=:8080")
+	pod.Spec.Containers[0].ReadinessProbe = serving()
+	pod = n.create(t, pod)
+	n.await(t, "unready", "Ready", isReady)
+	n.exec(t, pod, "/box", "write=/tmp/ill:yes")
+	n.await(t, "unready", "unready", func(p *corev1.Pod) bool { return !isReady(p) })
+	n.awaitEvent(t, pod.UID, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")
+}
+
+func TestALivenessProbeRestartsAContainer(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("unwell", "serve=:8080")
+	pod.Spec.Containers[0].LivenessProbe = serving()
+	pod.Spec.Containers[0].StartupProbe = serving() // liveness counts from when it listens
+	pod.Spec.Containers[0].StartupProbe.FailureThreshold = 30
+	pod = n.create(t, pod)
+	n.await(t, "unwell", "Ready", isReady)
+	n.exec(t, pod, "/box", "write=/tmp/ill:yes")
+	pod = n.await(t, "unwell", "restarted", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].RestartCount == 1 && isReady(p) })
+	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil {
+		t.Error("nothing is told of the container before")
+	}
+	n.awaitEvent(t, pod.UID, "Killing", "Container c failed liveness probe, will be restarted")
+}
+
+func TestACrashLoop(t *testing.T) {
+	n := theNode(t)
+	pod := n.create(t, n.box("crash", "print=once", "write=/dev/termination-log:last words", "exit=3"))
+	pod = n.await(t, "crash", "CrashLoopBackOff", waitingFor("CrashLoopBackOff"))
+	status := pod.Status.ContainerStatuses[0]
+	last := status.LastTerminationState.Terminated
+	if status.RestartCount != 1 || last == nil || last.ExitCode != 3 || last.Reason != "Error" || last.Message != "last words" {
+		t.Errorf("container status = %+v, before %+v", status, last)
+	}
+	want := "back-off 10s restarting failed container=c pod=crash_default(" + string(pod.UID) + ")"
+	if status.State.Waiting.Message != want {
+		t.Errorf("message = %q, want %q", status.State.Waiting.Message, want)
+	}
+	n.awaitEvent(t, pod.UID, "BackOff", "Back-off restarting failed container c in pod crash_default")
+	if got := n.logs(t, "crash", "previous=true"); got != "once\n" {
+		t.Errorf("previous log = %q", got)
+	}
+}
+
+func TestAPodRunsToItsEnd(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("job", "print=done")
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	n.create(t, pod)
+	pod = n.await(t, "job", "Succeeded", inPhase(corev1.PodSucceeded))
+	if state := pod.Status.ContainerStatuses[0].State.Terminated; state == nil || state.Reason != "Completed" {
+		t.Errorf("state = %+v", pod.Status.ContainerStatuses[0].State)
+	}
+	if got := n.logs(t, "job", ""); got != "done\n" {
+		t.Errorf("log = %q", got)
+	}
+}
+
+func TestAMissingConfigMapIsWaitedFor(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("config", "env=WORD", "forever")
+	pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "WORD", ValueFrom: &corev1.EnvVarSource{
+		ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "late"}, Key: "word"}}}}
+	pod = n.create(t, pod)
+	waiting := n.await(t, "config", "CreateContainerConfigError", waitingFor("CreateContainerConfigError"))
+	if message := waiting.Status.ContainerStatuses[0].State.Waiting.Message; message != `configmap "late" not found` {
+		t.Errorf("message = %q", message)
+	}
+	n.awaitEvent(t, pod.UID, "Failed", `Error: configmap "late" not found`)
+	n.makeConfigMap(t, "late", map[string]string{"other": "x"})
+	n.await(t, "config", "waiting for the key", func(p *corev1.Pod) bool {
+		waiting := p.Status.ContainerStatuses[0].State.Waiting
+		return waiting != nil && waiting.Message == "couldn't find key word in ConfigMap default/late"
+	})
+	n.changeConfigMap(t, "late", map[string]string{"word": "there"})
+	n.await(t, "config", "Ready", isReady)
+	n.awaitLog(t, "config", "WORD=there\n")
+}
+
+func TestAnImageThatDoesNotExist(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("bad-image", "forever")
+	pod.Spec.Containers[0].Image = n.registry + "/none:v1"
+	pod = n.create(t, pod)
+	n.await(t, "bad-image", "ErrImagePull", waitingFor("ErrImagePull"))
+	waiting := n.await(t, "bad-image", "ImagePullBackOff", waitingFor("ImagePullBackOff"))
+	if message := waiting.Status.ContainerStatuses[0].State.Waiting.Message; !strings.HasPrefix(message, `Back-off pulling image "`+n.registry+`/none:v1": ErrImagePull: `) {
+		t.Errorf("message = %q", message)
+	}
+	n.awaitEvent(t, pod.UID, "Failed", "Failed to pull image")
+	n.awaitEvent(t, pod.UID, "Failed", "Error: ErrImagePull")
+	n.awaitEvent(t, pod.UID, "BackOff", "Back-off pulling image")
+}
+
+func TestACommandThatDoesNotExist(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("bad-command")
+	pod.Spec.Containers[0].Command = []string{"/nope"}
+	pod = n.create(t, pod)
+	pod = n.await(t, "bad-command", "RunContainerError", waitingFor("RunContainerError"))
+	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.Reason != "StartError" || last.ExitCode != 128 {
+		t.Errorf("before: %+v", last)
+	}
+	n.await(t, "bad-command", "CrashLoopBackOff", waitingFor("CrashLoopBackOff"))
+}
+
+func TestAContainerThatEatsTooMuch(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("greedy", "eat=200", "forever")
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: mib(64)}
+	n.create(t, pod)
+	pod = n.await(t, "greedy", "Failed", inPhase(corev1.PodFailed))
+	if state := pod.Status.ContainerStatuses[0].State.Terminated; state.Reason != "OOMKilled" || state.ExitCode != 137 {
+		t.Errorf("state = %+v", state)
+	}
+}
+
+func TestADeletedPodIsUnroutedFirst(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("graceful", "on-term=bye", "forever")
+	grace := int64(20)
+	pod.Spec.TerminationGracePeriodSeconds = &grace
+	pod = n.create(t, pod)
+	pod = n.await(t, "graceful", "Ready", isReady)
+	hold := make(chan struct{})
+	n.router.mu.Lock()
+	n.router.hold = hold
+	n.router.mu.Unlock()
+	if err := n.client.CoreV1().Pods("default").Delete(t.Context(), "graceful", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ip := netip.MustParseAddr(pod.Status.PodIP)
+	within(t, "the router is asked", func() bool {
+		n.router.mu.Lock()
+		defer n.router.mu.Unlock()
+		_, asked := n.router.asked[ip]
+		return asked
+	})
+	if w := n.agent.workerOf(pod.UID); w == nil || w.runningContainer("c") == nil {
+		t.Error("the container does not run any more, before its Service has let go of it")
+	}
+	if got := n.logs(t, "graceful", ""); got != "" {
+		t.Errorf("log = %q before the router has answered", got)
+	}
+	n.router.mu.Lock()
+	n.router.hold = nil
+	n.router.mu.Unlock()
+	began := time.Now()
+	close(hold)
+	n.awaitGone(t, pod.UID)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to go although the program ends at once", took)
+	}
+	n.awaitEvent(t, pod.UID, "Killing", "Stopping container c")
+}
+
+func TestARouterThatDoesNotAnswerIsNotWaitedForLong(t *testing.T) {
+	n := theNode(t)
+	n.create(t, n.box("unanswered", "on-term=bye", "forever"))
+	n.await(t, "unanswered", "Ready", isReady)
+	n.router.mu.Lock()
+	n.router.hold = make(chan struct{})
+	n.router.mu.Unlock()
+	t.Cleanup(func() { n.router.mu.Lock(); n.router.hold = nil; n.router.mu.Unlock() })
+	began := time.Now()
+	n.remove(t, "unanswered", 30)
+	if took := time.Since(began); took < unrouteLimit || took > 15*time.Second {
+		t.Errorf("gone after %v, want a little more than %v", took, unrouteLimit)
+	}
+}
+
+func TestAPreStopHookRunsBeforeTheSignal(t *testing.T) {
+	n := theNode(t)
+	pod := n.box("hooked", "on-term=term", "follow=/tmp/note", "forever")
+	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{
+		PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"/box", "write=/tmp/note:started"}}},
+		PreStop:   &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"/box", "write=/tmp/note:stopping", "sleep=100ms"}}},
+	}
+	grace := int64(20)
+	pod.Spec.TerminationGracePeriodSeconds = &grace
+	n.create(t, pod)
+	n.await(t, "hooked", "Ready", isReady)
+	n.awaitLog(t, "hooked", "started\n")
+	text := n.follow(t, "hooked")
+	if err := n.client.CoreV1().Pods("default").Delete(t.Context(), "hooked", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-text; got != "started\nstopping\nterm\n" {
+		t.Errorf("log = %q", got)
+	}
+}
