@@ -1,6 +1,7 @@
 package replicas
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -98,7 +99,8 @@ func Decide(s Snapshot) Decision {
 	return d
 }
 
-// claim settles which Pods are the set's.
+// claim settles which Pods are the set's. Only active Pods change hands, and
+// none do while the set is being deleted.
 func claim(s Snapshot, d *Decision) []*corev1.Pod {
 	var own []*corev1.Pod
 	deleting := s.Set.Meta.DeletionTimestamp != nil
@@ -109,7 +111,7 @@ func claim(s Snapshot, d *Decision) []*corev1.Pod {
 		case controller != nil && controller.UID == s.Set.Meta.UID:
 			if matches {
 				own = append(own, pod)
-			} else if !deleting && pod.DeletionTimestamp == nil {
+			} else if !deleting && isActive(pod) {
 				d.Release = append(d.Release, refOf(pod))
 			}
 		case controller == nil && matches && !deleting && isActive(pod):
@@ -122,14 +124,7 @@ func claim(s Snapshot, d *Decision) []*corev1.Pod {
 
 func sortedByName(pods []*corev1.Pod) []*corev1.Pod {
 	return slices.SortedFunc(slices.Values(pods), func(a, b *corev1.Pod) int {
-		switch {
-		case a.Name < b.Name:
-			return -1
-		case a.Name > b.Name:
-			return 1
-		default:
-			return 0
-		}
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 	})
 }
 

@@ -19,14 +19,10 @@ const RandomLength = 5
 // chooses the name, so that a create with an unknown outcome can be looked up.
 func NewPod(set *Set, random string) *corev1.Pod {
 	template := set.Template
-	prefix := set.Meta.Name + "-"
-	if len(prefix) > mostNamePrefix {
-		prefix = prefix[:mostNamePrefix]
-	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:            prefix + random,
-			GenerateName:    prefix,
+			Name:            namePrefix(set) + random,
+			GenerateName:    set.Meta.Name + "-",
 			Namespace:       set.Meta.Namespace,
 			Labels:          maps.Clone(template.Labels),
 			Annotations:     maps.Clone(template.Annotations),
@@ -35,4 +31,10 @@ func NewPod(set *Set, random string) *corev1.Pod {
 		},
 		Spec: *template.Spec.DeepCopy(),
 	}
+}
+
+// namePrefix begins the names of a set's Pods.
+func namePrefix(set *Set) string {
+	prefix := set.Meta.Name + "-"
+	return prefix[:min(len(prefix), mostNamePrefix)]
 }

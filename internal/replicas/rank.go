@@ -30,7 +30,9 @@ func cheapest(active, around []*corev1.Pod, count int, now time.Time) []PodRef {
 }
 
 // compareCost is below 0 if a goes before b. Each rule decides only where all
-// before it see no difference.
+// before it see no difference. Upstream lets the UID decide at once where two
+// ready times differ within a bucket, but looks further where they are equal;
+// that is not transitive, so here both look further.
 func compareCost(a, b *corev1.Pod, onNode map[string]int, now time.Time) int {
 	sinceA, readyA := readySince(a)
 	sinceB, readyB := readySince(b)
@@ -44,6 +46,7 @@ func compareCost(a, b *corev1.Pod, onNode map[string]int, now time.Time) int {
 		cmp.Compare(onNode[b.Spec.NodeName], onNode[a.Spec.NodeName]),
 		youngerFirst(sinceA, sinceB, readyA && readyB, now),
 		cmp.Compare(restarts(b), restarts(a)),
+		cmp.Compare(sidecarRestarts(b), sidecarRestarts(a)),
 		youngerFirst(a.CreationTimestamp, b.CreationTimestamp, true, now),
 		cmp.Compare(a.UID, b.UID),
 	)
@@ -73,12 +76,31 @@ func deletionCost(pod *corev1.Pod) int32 {
 	return int32(cost)
 }
 
+// restarts is the count of the container that was started again most often.
 func restarts(pod *corev1.Pod) int32 {
 	most := int32(0)
 	for _, status := range pod.Status.ContainerStatuses {
 		most = max(most, status.RestartCount)
 	}
 	return most
+}
+
+// sidecarRestarts is the same of the init containers that keep running. Of
+// the others, restarts say nothing about the Pod as it runs now.
+func sidecarRestarts(pod *corev1.Pod) int32 {
+	most := int32(0)
+	for _, status := range pod.Status.InitContainerStatuses {
+		if isSidecar(pod, status.Name) {
+			most = max(most, status.RestartCount)
+		}
+	}
+	return most
+}
+
+func isSidecar(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.InitContainers, func(container corev1.Container) bool {
+		return container.Name == name && container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	})
 }
 
 // youngerFirst compares ages on a logarithmic scale, so that Pods of about the

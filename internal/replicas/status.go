@@ -1,6 +1,7 @@
 package replicas
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,7 @@ func status(s Snapshot, own, active []*corev1.Pod) Status {
 		}
 		if since, ready := readySince(pod); ready {
 			counted.ReadyReplicas++
-			if availableFrom(since, s.Set.MinReadySeconds).Compare(s.Now) <= 0 {
+			if at, known := availableFrom(since, s.Set.MinReadySeconds); known && !at.After(s.Now) {
 				counted.AvailableReplicas++
 			}
 		}
@@ -32,14 +33,34 @@ func status(s Snapshot, own, active []*corev1.Pod) Status {
 			counted.TerminatingReplicas++
 		}
 	}
-	if s.Failed != nil {
-		failure := *s.Failed
-		if before := s.Set.Status.Failure; before != nil && before.Reason == failure.Reason {
-			failure.Since = before.Since
-		}
-		counted.Failure = &failure
-	}
+	counted.Failure = failure(s.Failed, s.Set)
 	return counted
+}
+
+// failure is the condition for what was refused. One that goes on keeps its
+// time, and its message too if only the name of the refused Pod differs: that
+// is new with every attempt, and each would be another write.
+func failure(failed *Failure, set *Set) *Failure {
+	before := set.Status.Failure
+	if failed == nil || before == nil || before.Reason != failed.Reason {
+		return failed
+	}
+	prefix := namePrefix(set)
+	if maskNames(before.Message, prefix) == maskNames(failed.Message, prefix) {
+		return before
+	}
+	return &Failure{Reason: failed.Reason, Message: failed.Message, Since: before.Since}
+}
+
+// maskNames takes the random part out of the names of a set's Pods.
+func maskNames(message, prefix string) string {
+	parts := strings.Split(message, prefix)
+	for i, part := range parts {
+		if i > 0 && len(part) >= RandomLength {
+			parts[i] = part[RandomLength:]
+		}
+	}
+	return strings.Join(parts, prefix)
 }
 
 // readySince is when a Pod became ready, if it is.
@@ -52,12 +73,13 @@ func readySince(pod *corev1.Pod) (metav1.Time, bool) {
 	return metav1.Time{}, false
 }
 
-// availableFrom is when a Pod that is ready since then becomes available.
-func availableFrom(since metav1.Time, minReadySeconds int32) time.Time {
+// availableFrom is when a Pod that is ready since then becomes available. It
+// is not known if the Pod must be ready for a time and does not say since when.
+func availableFrom(since metav1.Time, minReadySeconds int32) (at time.Time, known bool) {
 	if minReadySeconds <= 0 {
-		return time.Time{}
+		return time.Time{}, true
 	}
-	return since.Add(time.Duration(minReadySeconds) * time.Second)
+	return since.Add(time.Duration(minReadySeconds) * time.Second), !since.IsZero()
 }
 
 // nextAvailable is the next time at which a Pod becomes available only because
@@ -69,7 +91,7 @@ func nextAvailable(active []*corev1.Pod, minReadySeconds int32, now time.Time) t
 		if !ready {
 			continue
 		}
-		if at := availableFrom(since, minReadySeconds); at.After(now) && (next.IsZero() || at.Before(next)) {
+		if at, known := availableFrom(since, minReadySeconds); known && at.After(now) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
