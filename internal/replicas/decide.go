@@ -105,7 +105,7 @@ func claim(s Snapshot, d *Decision) []*corev1.Pod {
 	var own []*corev1.Pod
 	deleting := s.Set.Meta.DeletionTimestamp != nil
 	for _, pod := range sortedByName(s.Pods) {
-		controller := metav1.GetControllerOf(pod)
+		controller := metav1.GetControllerOfNoCopy(pod)
 		matches := s.Set.Selector.Matches(labels.Set(pod.Labels))
 		switch {
 		case controller != nil && controller.UID == s.Set.Meta.UID:
