@@ -19,15 +19,19 @@ import (
 type placements struct {
 	*base
 	*loop
-	pods, nodes cache.SharedIndexInformer
-	events      record.EventRecorder
+	pods, nodes, namespaces cache.SharedIndexInformer
+
+	events record.EventRecorder
 
 	mu sync.Mutex
 	// used is what each node's Pods take, and assumed the node of every Pod
 	// that counts in it: also of one whose binding the informer has not seen.
 	used    map[string]*placement.Used
 	assumed map[types.UID]assumedPod
-	// waiting are Pods that fitted nowhere: any change may help them.
+	// guarding is how many of those keep others away by their rules.
+	guarding int
+	// waiting are Pods that fitted nowhere: any room may help them, and where
+	// it is true another Pod's coming too.
 	waiting map[key]bool
 }
 
@@ -40,13 +44,19 @@ func newPlacement(b *base) (*loop, error) {
 	c := &placements{
 		base: b, loop: newLoop("placement", 8, b.log),
 		pods: b.Core().V1().Pods().Informer(), nodes: b.Core().V1().Nodes().Informer(),
-		events: b.recorder(corev1.DefaultSchedulerName),
-		used:   map[string]*placement.Used{}, assumed: map[types.UID]assumedPod{}, waiting: map[key]bool{},
+		namespaces: b.Core().V1().Namespaces().Informer(),
+		events:     b.recorder(corev1.DefaultSchedulerName),
+		used:       map[string]*placement.Used{}, assumed: map[types.UID]assumedPod{}, waiting: map[key]bool{},
 	}
 	c.loop.reconcile = c.reconcile
 	_, err := c.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { c.observe(obj.(*corev1.Pod)) },
-		UpdateFunc: func(_, obj any) { c.observe(obj.(*corev1.Pod)) },
+		AddFunc: func(obj any) { c.observe(obj.(*corev1.Pod)) },
+		UpdateFunc: func(old, obj any) {
+			if before, pod := old.(*corev1.Pod), obj.(*corev1.Pod); before.UID != pod.UID {
+				c.release(before.UID) // deleted and made again, and nothing seen in between
+			}
+			c.observe(obj.(*corev1.Pod))
+		},
 		DeleteFunc: c.forget,
 	})
 	if err != nil {
@@ -63,8 +73,10 @@ func (c *placements) observe(pod *corev1.Pod) {
 	switch {
 	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
 		c.release(pod.UID)
+		c.waitNoMore(keyOf(pod))
 	case pod.Spec.NodeName != "":
 		c.assume(pod, pod.Spec.NodeName)
+		c.waitNoMore(keyOf(pod))
 	case pod.DeletionTimestamp == nil && pod.Spec.SchedulerName == corev1.DefaultSchedulerName && len(pod.Spec.SchedulingGates) == 0:
 		c.queue.Add(keyOf(pod))
 	}
@@ -76,40 +88,14 @@ func (c *placements) forget(obj any) {
 	}
 	if pod, ok := obj.(*corev1.Pod); ok {
 		c.release(pod.UID)
-		c.mu.Lock()
-		delete(c.waiting, keyOf(pod))
-		c.mu.Unlock()
+		c.waitNoMore(keyOf(pod))
 	}
 }
 
-func (c *placements) assume(pod *corev1.Pod, node string) {
+func (c *placements) waitNoMore(k key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if before, known := c.assumed[pod.UID]; known {
-		if before.node == node {
-			return
-		}
-		c.used[before.node].Add(before.pod, -1)
-	}
-	c.assumed[pod.UID] = assumedPod{node, pod}
-	if c.used[node] == nil {
-		c.used[node] = &placement.Used{}
-	}
-	c.used[node].Add(pod, 1)
-}
-
-// release counts a Pod out, and gives those that wait another chance.
-func (c *placements) release(uid types.UID) {
-	c.mu.Lock()
-	before, known := c.assumed[uid]
-	if known {
-		delete(c.assumed, uid)
-		c.used[before.node].Add(before.pod, -1)
-	}
-	c.mu.Unlock()
-	if known {
-		c.retryWaiting()
-	}
+	delete(c.waiting, k)
 }
 
 func (c *placements) retryWaiting() {
@@ -122,11 +108,15 @@ func (c *placements) retryWaiting() {
 
 func (c *placements) reconcile(ctx context.Context, k key) (time.Time, error) {
 	item, exists, err := c.pods.GetStore().GetByKey(k.String())
-	if err != nil || !exists {
+	if err != nil {
 		return time.Time{}, err
 	}
-	pod := item.(*corev1.Pod)
-	if pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil {
+	var pod *corev1.Pod
+	if exists {
+		pod = item.(*corev1.Pod)
+	}
+	if pod == nil || pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil {
+		c.waitNoMore(k)
 		return time.Time{}, nil
 	}
 	decision := c.choose(pod, k)
@@ -141,41 +131,11 @@ func (c *placements) reconcile(ctx context.Context, k key) (time.Time, error) {
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			err = nil // gone, or bound already: the informer will say so
 		}
-		c.release(pod.UID)
+		c.unbound(pod)
 		return time.Time{}, err
 	}
 	c.events.Eventf(pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %v/%v to %v", pod.Namespace, pod.Name, decision.Node)
 	return time.Time{}, nil
-}
-
-// choose decides, and takes the room on the chosen node before the next Pod is
-// looked at.
-func (c *placements) choose(pod *corev1.Pod, k key) placement.Decision {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, bound := c.assumed[pod.UID]; bound {
-		return placement.Decision{Node: c.assumed[pod.UID].node}
-	}
-	snapshot := placement.Snapshot{Pod: pod}
-	for _, item := range c.nodes.GetStore().List() {
-		node := placement.Node{Node: item.(*corev1.Node)}
-		if used := c.used[node.Name]; used != nil {
-			node.Used = *used
-		}
-		snapshot.Nodes = append(snapshot.Nodes, node)
-	}
-	decision := placement.Decide(snapshot)
-	if decision.Node == "" {
-		c.waiting[k] = true
-		return decision
-	}
-	delete(c.waiting, k)
-	c.assumed[pod.UID] = assumedPod{decision.Node, pod}
-	if c.used[decision.Node] == nil {
-		c.used[decision.Node] = &placement.Used{}
-	}
-	c.used[decision.Node].Add(pod, 1)
-	return decision
 }
 
 // markUnschedulable says in the Pod why no node fits, once.

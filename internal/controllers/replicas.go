@@ -41,6 +41,8 @@ type setKind struct {
 	name, component string
 	// view makes the neutral form of a stored object.
 	view func(obj any) (*replicas.Set, runtime.Object, error)
+	// live reads the object from the store, past the informer.
+	live func(ctx context.Context, k key) (metav1.Object, error)
 	// writeStatus stores a status and returns the object as stored.
 	writeStatus func(ctx context.Context, obj runtime.Object, status replicas.Status) (metav1.Object, error)
 }
@@ -124,6 +126,9 @@ func (c *sets) reconcile(ctx context.Context, k key) (time.Time, error) {
 	}
 	snapshot := replicas.Snapshot{Now: now(), Set: set, Pods: pods, Related: c.related(set)}
 	decision := replicas.Decide(snapshot)
+	if err := c.claim(ctx, k, set, decision); err != nil {
+		return time.Time{}, err
+	}
 	failure := c.apply(ctx, k, set, obj, decision)
 	c.fail(k, failureOf(decision, failure))
 
@@ -206,30 +211,59 @@ func (c *sets) lastFailure(k key) *replicas.Failure {
 	return c.failed[k]
 }
 
-func (c *sets) apply(ctx context.Context, k key, set *replicas.Set, obj runtime.Object, decision replicas.Decision) error {
+// claim adopts and releases. What goes wrong here is no ReplicaFailure: the
+// Pods that the set needs are there or not yet asked for.
+func (c *sets) claim(ctx context.Context, k key, set *replicas.Set, decision replicas.Decision) error {
+	if len(decision.Adopt) > 0 {
+		if err := c.mayAdopt(ctx, k, set); err != nil {
+			return err
+		}
+	}
 	for _, ref := range decision.Adopt {
-		if err := c.setOwner(ctx, k, ref, []metav1.OwnerReference{*metav1.NewControllerRef(&set.Meta, set.Kind)}); err != nil {
+		if err := c.setOwner(ctx, k, ref, metav1.NewControllerRef(&set.Meta, set.Kind)); err != nil {
 			return err
 		}
 	}
 	for _, ref := range decision.Release {
-		if err := c.setOwner(ctx, k, ref, nil); err != nil {
+		if err := c.setOwner(ctx, k, ref, map[string]any{"$patch": "delete", "uid": set.Meta.UID}); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// mayAdopt looks at the set itself: the informer may not know yet that it is
+// being deleted with its Pods orphaned, or that another has its name.
+func (c *sets) mayAdopt(ctx context.Context, k key, set *replicas.Set) error {
+	live, err := c.kind.live(ctx, k)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %s: not adopting Pods: %w", c.kind.name, k, err)
+	case live.GetUID() != set.Meta.UID:
+		return fmt.Errorf("%s %s: not adopting Pods: it is gone, and another has its name", c.kind.name, k)
+	case live.GetDeletionTimestamp() != nil:
+		return fmt.Errorf("%s %s: not adopting Pods: it is being deleted", c.kind.name, k)
+	}
+	return nil
+}
+
+func (c *sets) apply(ctx context.Context, k key, set *replicas.Set, obj runtime.Object, decision replicas.Decision) error {
 	if decision.Create > 0 {
 		return slowStart(decision.Create, func() error { return c.create(ctx, k, set, obj) })
 	}
 	return slowStart(len(decision.Delete), inTurn(decision.Delete, func(ref replicas.PodRef) error { return c.delete(ctx, k, set, obj, ref) }))
 }
 
-// setOwner adopts or releases a Pod, in the state in which it was seen.
-func (c *sets) setOwner(ctx context.Context, k key, ref replicas.PodRef, owners []metav1.OwnerReference) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"ownerReferences": owners, "uid": ref.UID, "resourceVersion": ref.ResourceVersion}})
+// setOwner adopts or releases a Pod, in the state in which it was seen. Owners
+// are merged by their UID: those that are not its controller stay.
+func (c *sets) setOwner(ctx context.Context, k key, ref replicas.PodRef, owner any) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"ownerReferences": []any{owner}, "uid": ref.UID, "resourceVersion": ref.ResourceVersion,
+	}})
 	if err != nil {
 		return err
 	}
-	updated, err := c.client.CoreV1().Pods(k.Namespace).Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	updated, err := c.client.CoreV1().Pods(k.Namespace).Patch(ctx, ref.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -265,9 +299,16 @@ func (c *sets) create(ctx context.Context, k key, set *replicas.Set, obj runtime
 	return nil
 }
 
-// unknownOutcome tells whether the write may have happened all the same.
+// unknownOutcome tells whether the write may have happened all the same. An
+// error without a reason is not the API server's answer.
 func unknownOutcome(err error) bool {
-	return apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsAlreadyExists(err)
+	switch apierrors.ReasonForError(err) {
+	case metav1.StatusReasonUnknown, metav1.StatusReasonTimeout, metav1.StatusReasonServerTimeout,
+		metav1.StatusReasonInternalError, metav1.StatusReasonAlreadyExists:
+		return true
+	default:
+		return false
+	}
 }
 
 func (c *sets) delete(ctx context.Context, k key, set *replicas.Set, obj runtime.Object, ref replicas.PodRef) error {

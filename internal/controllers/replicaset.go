@@ -20,6 +20,9 @@ func newReplicaSets(b *base) (*loop, error) {
 	return newSets(b, informer, setKind{
 		name: "ReplicaSet", component: "replicaset-controller",
 		view: viewReplicaSet,
+		live: func(ctx context.Context, k key) (metav1.Object, error) {
+			return b.client.AppsV1().ReplicaSets(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
+		},
 		writeStatus: func(ctx context.Context, obj runtime.Object, status replicas.Status) (metav1.Object, error) {
 			rs := obj.(*appsv1.ReplicaSet).DeepCopy()
 			terminating := status.TerminatingReplicas

@@ -17,6 +17,9 @@ func newReplicationControllers(b *base) (*loop, error) {
 	return newSets(b, b.Core().V1().ReplicationControllers().Informer(), setKind{
 		name: "ReplicationController", component: "replication-controller",
 		view: viewReplicationController,
+		live: func(ctx context.Context, k key) (metav1.Object, error) {
+			return b.client.CoreV1().ReplicationControllers(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
+		},
 		writeStatus: func(ctx context.Context, obj runtime.Object, status replicas.Status) (metav1.Object, error) {
 			rc := obj.(*corev1.ReplicationController).DeepCopy()
 			before := rc.Status

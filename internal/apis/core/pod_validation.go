@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -186,8 +187,19 @@ func validateTolerations(tolerations []corev1.Toleration, path *field.Path) fiel
 	return errs
 }
 
+// validateGatesOnlyGo allows scheduling gates to be taken away, not to be added.
+func validateGatesOnlyGo(gates, old []corev1.PodSchedulingGate, path *field.Path) field.ErrorList {
+	errs := field.ErrorList{}
+	for i, gate := range gates {
+		if !slices.Contains(old, gate) {
+			errs = append(errs, field.Forbidden(path.Index(i).Child("name"), fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", gate.Name)))
+		}
+	}
+	return errs
+}
+
 // ValidatePodUpdate allows what upstream allows to change in a Pod: images,
-// deadlines, tolerations that are added, and the grace period of -1.
+// deadlines, tolerations that are added, gates that go, and the grace period of -1.
 func ValidatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
 	path := field.NewPath("spec")
 	errs := field.ErrorList{}
@@ -209,6 +221,8 @@ func ValidatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
 	}
 	same.ActiveDeadlineSeconds = old.Spec.ActiveDeadlineSeconds
 	same.Tolerations = old.Spec.Tolerations
+	errs = append(errs, validateGatesOnlyGo(pod.Spec.SchedulingGates, old.Spec.SchedulingGates, path.Child("schedulingGates"))...)
+	same.SchedulingGates = old.Spec.SchedulingGates
 	same.TerminationGracePeriodSeconds = old.Spec.TerminationGracePeriodSeconds
 	if !apiEqual(same, &old.Spec) {
 		errs = append(errs, field.Forbidden(path, fmt.Sprintf("pod updates may not change fields other than %s\n%v",

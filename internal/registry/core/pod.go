@@ -25,6 +25,12 @@ func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
 		PrepareForCreate: func(_ context.Context, obj *corev1.Pod) {
 			obj.Generation = 1
 			obj.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: api.QOSClass(obj)}
+			if len(obj.Spec.SchedulingGates) > 0 {
+				obj.Status.Conditions = []corev1.PodCondition{{
+					Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated,
+					Message: "Scheduling is blocked due to non-empty scheduling gates", ObservedGeneration: obj.Generation,
+				}}
+			}
 		},
 		PrepareForUpdate: func(_ context.Context, obj, old *corev1.Pod) {
 			obj.Status = old.Status
