@@ -2,13 +2,10 @@ package controllers_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,11 +18,6 @@ import (
 	"coxswain.dev/cox/internal/apiserver/apitest"
 	"coxswain.dev/cox/internal/controllers"
 )
-
-// roundTripper is a function that is a transport.
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // withControllers runs a server and the controllers, whose requests go through
 // wrap first.
@@ -124,100 +116,6 @@ func TestAdoptionAndReleaseKeepOtherOwners(t *testing.T) {
 	})
 	if pods := settled(t, client, 1); len(pods) != 2 {
 		t.Errorf("%d Pods, not the stray one and its replacement", len(pods))
-	}
-}
-
-// TestALostAnswerMakesNoSecondPod is upstream's history of creations that time
-// out and have happened.
-func TestALostAnswerMakesNoSecondPod(t *testing.T) {
-	var lost atomic.Int32
-	client := withControllers(t, func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			response, err := next.RoundTrip(r)
-			if err == nil && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/namespaces/default/pods") && lost.Add(1) <= 3 {
-				_ = response.Body.Close()
-				return nil, errors.New("the connection broke")
-			}
-			return response, err
-		})
-	})
-	makeReplicaSet(t, client, 5)
-	if pods := settled(t, client, 5); len(pods) != 5 {
-		t.Errorf("there are %d Pods, not 5", len(pods))
-	}
-	if lost.Load() != 5 {
-		t.Errorf("%d creations were asked for, not 5", lost.Load())
-	}
-}
-
-// gate holds the answers to requests back while it is closed.
-type gate struct {
-	io.ReadCloser
-	closed *atomic.Bool
-	opened chan struct{}
-}
-
-func (g gate) Read(into []byte) (int, error) {
-	n, err := g.ReadCloser.Read(into)
-	if g.closed.Load() {
-		<-g.opened
-	}
-	return n, err
-}
-
-// TestALateWatchMakesNoSecondPod is upstream #129795: Pods are made, and the
-// watch says nothing of them for long. Other events of the set must not make
-// the controller count again before it has seen its own Pods.
-func TestALateWatchMakesNoSecondPod(t *testing.T) {
-	var created atomic.Int32
-	var closed atomic.Bool
-	opened := make(chan struct{})
-	client := withControllers(t, func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			isCreate := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/namespaces/default/pods")
-			if isCreate {
-				created.Add(1)
-				closed.Store(true)
-			}
-			response, err := next.RoundTrip(r)
-			if err == nil && r.Method == http.MethodGet && r.URL.Path == "/api/v1/pods" {
-				response.Body = gate{response.Body, &closed, opened}
-			}
-			return response, err
-		})
-	})
-	makeReplicaSet(t, client, 3)
-	eventually(t, func() error {
-		if made := created.Load(); made != 3 {
-			return fmt.Errorf("%d Pods were asked for", made)
-		}
-		return nil
-	})
-	for i := range 20 {
-		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"touched":"%d"}}}`, i)
-		if _, err := client.AppsV1().ReplicaSets("default").Patch(t.Context(), "web", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Another set's status shows that the controller has been at work since.
-	other := replicaSet(0)
-	other.Name = "other"
-	if _, err := client.AppsV1().ReplicaSets("default").Create(t.Context(), other, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() error {
-		set, err := client.AppsV1().ReplicaSets("default").Get(t.Context(), "other", metav1.GetOptions{})
-		if err == nil && set.Status.ObservedGeneration != set.Generation {
-			err = fmt.Errorf("the status is %+v", set.Status)
-		}
-		return err
-	})
-	if created.Load() != 3 {
-		t.Errorf("%d Pods were made before the first was seen, not 3", created.Load())
-	}
-	close(opened)
-	if pods := settled(t, client, 3); len(pods) != 3 || created.Load() != 3 {
-		t.Errorf("there are %d Pods, and %d were made, not 3", len(pods), created.Load())
 	}
 }
 
