@@ -10,7 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 
 	"coxswain.dev/cox/test/harness"
 )
@@ -83,24 +85,43 @@ func configMapsPerSecond(b *testing.B, client kubernetes.Interface) float64 {
 	return throughputPods / time.Since(start).Seconds()
 }
 
-// awaitBound waits until that many Pods have a node.
+// awaitBound waits until that many Pods have a node. It watches as a client
+// would that is not always quick enough: by an informer, which begins anew
+// when the server gives it up.
 func awaitBound(b *testing.B, client kubernetes.Interface, want int) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	watcher, err := client.CoreV1().Pods("default").Watch(ctx, metav1.ListOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer watcher.Stop()
+	var mu sync.Mutex
 	bound := map[string]bool{}
-	for event := range watcher.ResultChan() {
-		if pod, ok := event.Object.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-			bound[pod.Name] = true
-		}
-		if len(bound) == want {
+	enough := make(chan struct{})
+	see := func(object any) {
+		pod, ok := object.(*corev1.Pod)
+		if !ok || pod.Spec.NodeName == "" {
 			return
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		if bound[pod.Name] {
+			return
+		}
+		bound[pod.Name] = true
+		if len(bound) == want {
+			close(enough)
+		}
 	}
-	b.Fatalf("%d of %d Pods were bound within %v", len(bound), want, deadline)
+	factory := informers.NewSharedInformerFactory(client, 0)
+	if _, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: see, UpdateFunc: func(_, now any) { see(now) },
+	}); err != nil {
+		b.Fatal(err)
+	}
+	factory.Start(ctx.Done())
+	select {
+	case <-enough:
+	case <-ctx.Done():
+		mu.Lock()
+		defer mu.Unlock()
+		b.Fatalf("%d of %d Pods were bound within %v", len(bound), want, deadline)
+	}
 }
