@@ -27,7 +27,11 @@ func (v *view) containerStatus(spec *corev1.Container, published []corev1.Contai
 // describe fills in what the runtime shows.
 func (v *view) describe(spec *corev1.Container, c *Container, status *corev1.ContainerStatus) {
 	status.RestartCount = int32(c.RestartCount)
-	status.ContainerID = containerID(c.ID)
+	if c.State != Created {
+		// One that has never run is not shown: it would count as a restart
+		// if its start is called off, by the death of the agent.
+		status.ContainerID = containerID(c.ID)
+	}
 	status.ImageID = c.ImageID
 	if c.Image != "" {
 		status.Image = c.Image

@@ -197,5 +197,9 @@ func (w *wave) actionFor(rs *replicaSet) Action {
 	if rs.replicas == before && len(changed) == 0 && rs.minReady == rs.Spec.MinReadySeconds {
 		return nil
 	}
-	return Update{refOf(rs.ReplicaSet), before, rs.replicas, changed, rs.minReady, scaledEvent(rs.Name, before, rs.replicas), rs.cause}
+	cause := rs.cause
+	if cause == "" {
+		cause = "it follows the Deployment's settings"
+	}
+	return Update{refOf(rs.ReplicaSet), before, rs.replicas, changed, rs.minReady, scaledEvent(rs.Name, before, rs.replicas), cause}
 }

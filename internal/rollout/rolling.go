@@ -83,7 +83,9 @@ func (w *wave) shrinkUnhealthy(budget int64) bool {
 func (w *wave) shrinkAvailable(least int64) bool {
 	available := int64(0)
 	for _, rs := range w.all() {
-		available += int64(rs.Status.AvailableReplicas)
+		// What a ReplicaSet was told to lose, and has not lost yet, is
+		// available no more: counted, it would be spent twice.
+		available += int64(min(rs.Status.AvailableReplicas, rs.replicas))
 	}
 	changed := false
 	for _, rs := range w.old {

@@ -50,6 +50,12 @@ func (w *wave) scale() {
 	}
 	if w.isRolling() {
 		w.scaleProportionally()
+		return
+	}
+	// Recreate takes the old ones down, whatever their size; without a note
+	// of the new size it would never get to that.
+	for _, rs := range w.active() {
+		w.noteSize(rs)
 	}
 }
 
@@ -160,7 +166,7 @@ func (w *wave) fraction(rs *replicaSet) int64 {
 		// best guess at what the maximum was.
 		before = w.deployment.Status.Replicas
 		if before <= 0 {
-			return 0
+			before = w.totalReplicas()
 		}
 	}
 	most := float64(w.wanted()) + float64(w.maxSurge())
