@@ -26,6 +26,7 @@ func (w *wave) cleanUp() {
 		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || rs.Generation > rs.Status.ObservedGeneration {
 			continue
 		}
+		rs.forgotten = true
 		w.actions = append(w.actions, Delete{refOf(rs.ReplicaSet), "it is older than revisionHistoryLimit keeps"})
 	}
 }

@@ -72,7 +72,8 @@ type replicaSet struct {
 	annotations map[string]string
 	minReady    int32
 	cause       string
-	created     bool
+	// created and forgotten tell that it is made, or deleted, by this wave.
+	created, forgotten bool
 }
 
 func viewOf(rs *appsv1.ReplicaSet) *replicaSet {
@@ -169,6 +170,9 @@ func (w *wave) resize(rs *replicaSet, replicas int32, cause string) bool {
 // decision turns what was noted into actions.
 func (w *wave) decision() Decision {
 	for _, rs := range w.all() {
+		if rs.forgotten {
+			continue
+		}
 		if action := w.actionFor(rs); action != nil {
 			w.actions = append(w.actions, action)
 		}
