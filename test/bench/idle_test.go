@@ -27,8 +27,8 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// settled waits until a start's work is over: less than 1 % of a core over
-// five seconds, or a minute at most.
+// settled waits until a start's work is over: less than 1 % of a core and
+// nothing written over five seconds, or two minutes at most.
 func settled(b *testing.B, namespace string) usage {
 	b.Helper()
 	const look = 5 * time.Second
@@ -36,13 +36,13 @@ func settled(b *testing.B, namespace string) usage {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for range 12 {
+	for range 24 {
 		time.Sleep(look)
 		now, err := usageOf(namespace)
 		if err != nil {
 			b.Fatal(err)
 		}
-		quiet := now.cpu-last.cpu < look/100
+		quiet := now.cpu-last.cpu < look/100 && now.writtenBytes == last.writtenBytes
 		last = now
 		if quiet {
 			break
