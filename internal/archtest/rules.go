@@ -47,9 +47,8 @@ var cores = []string{
 	"internal/apis", "internal/placement", "internal/podlifecycle", "internal/replicas", "internal/rollout", "internal/routing",
 }
 
-// outside are packages without a row: they look at all others, or only keep
-// versions.
-var outside = []string{"internal/archtest", "internal/deps"}
+// outside are packages without a row: they look at all others.
+var outside = []string{"internal/archtest"}
 
 // coreImports is the part of the standard library that is only computation.
 var coreImports = []string{
