@@ -11,17 +11,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sort"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
+
+	"coxswain.dev/cox/test/leftover"
 )
 
 // sandboxDir, set in the environment, is the directory of the tests that run
@@ -151,31 +148,15 @@ func watchSandbox(dir string) int {
 // removeSandbox ends every process of the tests, and removes their mounts,
 // cgroups and files.
 func removeSandbox(dir, namespace string) error {
-	for deadline := time.Now().Add(10 * time.Second); killAll(dir, namespace) > 0; {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("processes of the tests in %s do not end", dir)
-		}
-		time.Sleep(10 * time.Millisecond) // until the kernel has ended them
-	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
+	if err := leftover.Processes(dir, namespace); err != nil {
 		return err
 	}
-	var points []string
-	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); strings.HasPrefix(fields[4], dir+"/") {
-			points = append(points, fields[4])
-		}
-	}
-	sort.Sort(sort.Reverse(sort.StringSlice(points)))
-	for _, point := range points {
-		unix.Unmount(point, unix.MNT_DETACH)
-	}
+	err := leftover.Mounts(dir)
 	roots, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupRoot(filepath.Join(dir, "data")))
 	for _, root := range append(roots, "/sys/fs/cgroup"+cgroupRoot(filepath.Join(dir, "data"))) {
 		removeCgroup(root)
 	}
-	return os.RemoveAll(dir)
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 func removeCgroup(dir string) {
@@ -186,26 +167,4 @@ func removeCgroup(dir string) {
 		}
 	}
 	os.Remove(dir)
-}
-
-// killAll ends the processes in the namespace, and those that have mounts from
-// the directory in a mount namespace of their own: containers.
-func killAll(dir, namespace string) int {
-	own, _ := os.Readlink("/proc/self/ns/mnt")
-	killed := 0
-	processes, _ := filepath.Glob("/proc/[0-9]*")
-	for _, process := range processes {
-		inside, _ := os.Readlink(process + "/ns/net")
-		mounts, _ := os.Readlink(process + "/ns/mnt")
-		belongs := namespace != "" && inside == namespace
-		if mounts != "" && mounts != own {
-			info, _ := os.ReadFile(process + "/mountinfo")
-			belongs = belongs || strings.Contains(string(info), dir+"/")
-		}
-		pid, _ := strconv.Atoi(filepath.Base(process))
-		if belongs && unix.Kill(pid, unix.SIGKILL) == nil {
-			killed++
-		}
-	}
-	return killed
 }

@@ -122,21 +122,10 @@ func (a *Agent) observeContainer(ctx context.Context, listed *runtimeapi.Contain
 		User:       userOf(status),
 	}
 	remember(&seen, status.Annotations)
-	if calledOff(status) {
-		seen.State = podlifecycle.Created
-	}
 	if seen.State == podlifecycle.Exited {
 		a.addMessage(&seen, status)
 	}
 	return seen, true, nil
-}
-
-// calledOff tells whether a container never ran because whoever asked for its
-// start, an agent that was killed, did not wait for it. That is no failure of
-// the container: it is neither counted nor does it delay the next start.
-func calledOff(status *runtimeapi.ContainerStatus) bool {
-	return status.State == runtimeapi.ContainerState_CONTAINER_EXITED && status.StartedAt <= 0 &&
-		strings.Contains(status.Message, context.Canceled.Error())
 }
 
 // instant is zero for what has not happened.

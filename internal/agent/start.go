@@ -71,6 +71,9 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, start podl
 		return fail(reasonCreateError, false, err)
 	}
 	event(corev1.EventTypeNormal, "Created", "Container created")
+	w.mu.Lock()
+	w.started[id] = true
+	w.mu.Unlock()
 	if err := a.runtime.StartContainer(w.ctx, id); err != nil {
 		return fail(reasonRunError, true, err)
 	}

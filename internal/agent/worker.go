@@ -34,6 +34,8 @@ type worker struct {
 	images   map[string]podlifecycle.Image
 	failures map[string]podlifecycle.Failure
 	results  map[string]podlifecycle.ProbeResults
+	// started has the containers, by id, whose start this agent has asked for.
+	started map[string]bool
 	// volumesReady, unrouted and tornDown are results of actions.
 	volumesReady, unrouted, tornDown bool
 	// underway has the actions that were begun; the function ends one early.
@@ -56,6 +58,7 @@ func newWorker(ctx context.Context, a *Agent, pod *corev1.Pod) *worker {
 		images:   map[string]podlifecycle.Image{},
 		failures: map[string]podlifecycle.Failure{},
 		results:  map[string]podlifecycle.ProbeResults{},
+		started:  map[string]bool{},
 		underway: map[string]context.CancelFunc{},
 		probes:   map[podlifecycle.Probe]context.CancelFunc{},
 	}
@@ -215,6 +218,7 @@ func (w *worker) step(group *sync.WaitGroup) (wakeAt time.Time, over bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.forgive(last.containers)
 	w.observed = last
 	if w.gone && w.tornDown && len(last.sandboxes) == 0 && len(last.containers) == 0 && len(w.underway) == 0 {
 		return time.Time{}, true

@@ -2,19 +2,18 @@ package cri
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sort"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"coxswain.dev/cox/test/leftover"
 )
 
 // sandboxDir, set in the environment, is the directory of the tests that run
@@ -96,44 +95,13 @@ func removeStale() {
 // removeSandbox ends every process in the namespace, and removes the mounts,
 // cgroups and files of the tests.
 func removeSandbox(dir, namespace string) error {
-	for deadline := time.Now().Add(10 * time.Second); killInside(namespace) > 0; {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("processes in %s do not end", namespace)
-		}
-		time.Sleep(10 * time.Millisecond) // until the kernel has ended them
-	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
+	if err := leftover.Processes(dir, namespace); err != nil {
 		return err
 	}
-	var points []string
-	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); strings.HasPrefix(fields[4], dir+"/") {
-			points = append(points, fields[4])
-		}
-	}
-	sort.Sort(sort.Reverse(sort.StringSlice(points)))
-	for _, point := range points {
-		unix.Unmount(point, unix.MNT_DETACH)
-	}
+	err := leftover.Mounts(dir)
 	removeCgroups(filepath.Base(dir))
 	leaveEngineCgroup()
-	return os.RemoveAll(dir)
-}
-
-func killInside(namespace string) int {
-	links, _ := filepath.Glob("/proc/[0-9]*/ns/net")
-	killed := 0
-	for _, link := range links {
-		if target, err := os.Readlink(link); err != nil || target != namespace {
-			continue
-		}
-		pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
-		if unix.Kill(pid, unix.SIGKILL) == nil {
-			killed++
-		}
-	}
-	return killed
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 func removeCgroups(name string) {

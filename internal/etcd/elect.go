@@ -2,9 +2,11 @@ package etcd
 
 import (
 	"context"
+	"expvar"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 )
 
@@ -29,7 +31,7 @@ func elect(server *etcdserver.EtcdServer) {
 		// rest of it before it leads, and ends the process if that has been
 		// compacted meanwhile, as it is after the first hundred entries.
 		applied := server.AppliedIndex()
-		if applied == 0 || applied != last || applied != server.CommittedIndex() {
+		if applied == 0 || applied != last || applied != server.CommittedIndex() || !raftHasCaughtUp() {
 			calm, last = 0, applied
 		} else if calm++; calm >= calmPolls {
 			// An error says no more than that it is too early or too late.
@@ -41,4 +43,17 @@ func elect(server *etcdserver.EtcdServer) {
 			return
 		}
 	}
+}
+
+// raftHasCaughtUp tells whether raft has been told that all of its log is
+// applied. The server applies it first, and may have compacted it by the time
+// it tells. etcd shows this in one place only: the status that it publishes for
+// the newest member of the process.
+func raftHasCaughtUp() bool {
+	published, ok := expvar.Get("raft.status").(expvar.Func)
+	if !ok {
+		return false
+	}
+	status, ok := published.Value().(raft.Status)
+	return ok && status.HardState != nil && status.Applied > 0 && status.Applied == status.GetCommit()
 }

@@ -27,9 +27,9 @@ func (v *view) containerStatus(spec *corev1.Container, published []corev1.Contai
 // describe fills in what the runtime shows.
 func (v *view) describe(spec *corev1.Container, c *Container, status *corev1.ContainerStatus) {
 	status.RestartCount = int32(c.RestartCount)
-	if c.State != Created {
-		// One that has never run is not shown: it would count as a restart
-		// if its start is called off, by the death of the agent.
+	if c.State == Exited || c.State != Created && !v.Underway[StartContainer{Container: spec.Name}.Key()] {
+		// One whose start has not ended is not shown yet: it would count as
+		// a restart if the start is cut off by the death of the agent.
 		status.ContainerID = containerID(c.ID)
 	}
 	status.ImageID = c.ImageID

@@ -62,7 +62,7 @@ func mustBeSameContainers(t *testing.T, before, after map[string]corev1.Pod) {
 		then, existed := before[name]
 		for c, status := range now.Status.ContainerStatuses {
 			if status.RestartCount != 0 {
-				t.Errorf("Pod %s: container %s was restarted %d times", name, status.Name, status.RestartCount)
+				t.Errorf("Pod %s: container %s was restarted %d times; before: %v", name, status.Name, status.RestartCount, status.LastTerminationState.Terminated)
 			}
 			if existed && c < len(then.Status.ContainerStatuses) && then.Status.ContainerStatuses[c].ContainerID != "" &&
 				then.Status.ContainerStatuses[c].ContainerID != status.ContainerID {
