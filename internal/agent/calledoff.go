@@ -12,7 +12,7 @@ import (
 // created. When an agent is killed, the runtime gives up what it had asked for,
 // and leaves a container that has failed without ever having run. That is no
 // failure of the container: it is neither counted nor does it delay the next
-// start. What this agent has started itself, or what is known to have failed,
+// start; it keeps FinishedAt. What this agent has started itself, or what is known to have failed,
 // is not forgiven. The caller holds the lock.
 func (w *worker) forgive(containers []podlifecycle.Container) {
 	for i := range containers {

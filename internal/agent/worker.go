@@ -21,6 +21,7 @@ type worker struct {
 	// wake has room for one: more would say the same.
 	wake    chan struct{}
 	publish *publisher
+	since   time.Time
 
 	mu  sync.Mutex // guards what follows
 	pod *corev1.Pod
@@ -53,6 +54,7 @@ func newWorker(ctx context.Context, a *Agent, pod *corev1.Pod) *worker {
 		log:      a.log.With("pod", pod.Namespace+"/"+pod.Name, "uid", pod.UID),
 		ctx:      ctx,
 		wake:     make(chan struct{}, 1),
+		since:    time.Now(),
 		pod:      pod,
 		dirty:    true,
 		images:   map[string]podlifecycle.Image{},
@@ -260,7 +262,7 @@ func (w *worker) snapshot() podlifecycle.Snapshot {
 		underway[key] = true
 	}
 	return podlifecycle.Snapshot{
-		Now: time.Now(), Pod: &pod, Gone: w.gone, HostIPs: []string{w.agent.config.NodeIP},
+		Now: time.Now(), Since: w.since, Pod: &pod, Gone: w.gone, HostIPs: []string{w.agent.config.NodeIP},
 		Sandboxes: w.observed.sandboxes, Containers: w.observed.containers,
 		Probes: w.results, Images: w.images, Failures: w.failures,
 		VolumesReady: w.volumesReady, Unrouted: w.unrouted, TornDown: w.tornDown, Underway: underway,

@@ -141,13 +141,24 @@ func (v *view) pull(spec *corev1.Container, image Image, known bool) {
 	v.do(PullImage{Container: spec.Name})
 }
 
-// removeLeftover removes containers that were created and never started.
+// startEndsWithin is how long a start may go on after the agent that asked for
+// it has died. The runtime gives it up as soon as it sees that.
+const startEndsWithin = 2 * time.Second
+
+// removeLeftover removes containers that were created and never started, and
+// tells whether there are any. Nothing is removed while a start may be under
+// way: the runtime would stop what has just begun to run.
 func (v *view) removeLeftover(name string) bool {
 	found := false
 	for _, c := range v.byName[name] {
-		if c.State == Created {
+		if c.State != Created {
+			continue
+		}
+		found = true
+		if settled := v.Since.Add(startEndsWithin); c.FinishedAt.IsZero() && v.Now.Before(settled) {
+			v.wake(settled)
+		} else {
 			v.do(RemoveContainer{Container: name, ID: c.ID})
-			found = true
 		}
 	}
 	return found

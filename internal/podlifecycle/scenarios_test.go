@@ -151,6 +151,24 @@ var scenarios = map[string]func(w *world){
 		w.s.Containers, w.s.Sandboxes = nil, nil
 		w.settle()
 	},
+	"the agent dies in the middle of a start that ends well": func(w *world) {
+		w.agentDiesInAStart()
+		w.say("the container runs after all")
+		w.s.Containers[0].State, w.s.Containers[0].StartedAt = Running, w.s.Now
+		w.settle()
+	},
+	"the agent dies in the middle of a start that is given up": func(w *world) {
+		w.agentDiesInAStart()
+		w.say("the runtime has given it up")
+		w.s.Containers[0].FinishedAt = w.s.Now
+		w.settle()
+	},
+	"the agent dies between creation and start": func(w *world) {
+		w.agentDiesInAStart()
+		w.say("it was never begun")
+		w.pass(startEndsWithin)
+		w.settle()
+	},
 	"a Pod has been active for too long": func(w *world) {
 		limit := int64(60)
 		w.s.Pod.Spec.ActiveDeadlineSeconds = &limit

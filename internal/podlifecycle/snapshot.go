@@ -9,6 +9,9 @@ import (
 // Snapshot is all that Decide sees. It changes nothing in it.
 type Snapshot struct {
 	Now time.Time
+	// Since is when this agent began to look after the Pod. A start that an
+	// earlier one asked for may end shortly after.
+	Since time.Time
 	// Pod is the newest version from the API. Its Status is what was published
 	// last, and so what a restarted agent knows of the time before.
 	Pod *corev1.Pod
@@ -66,9 +69,11 @@ type Container struct {
 	State               ContainerState
 	CreatedAt           time.Time
 	StartedAt           time.Time // zero if it never ran
-	FinishedAt          time.Time
-	ExitCode            int32
-	Reason, Message     string // of an exit
+	// FinishedAt is also set on one that was only created if it is known that
+	// its start was given up.
+	FinishedAt      time.Time
+	ExitCode        int32
+	Reason, Message string // of an exit
 	// Image and ImageID are shown in the status.
 	Image, ImageID string
 	// User is who the container's first process runs as, nil if unknown.

@@ -189,6 +189,24 @@ func (w *world) probe(name string, change func(*ProbeResults)) {
 	w.s.Probes[id] = results
 }
 
+// agentDiesInAStart leaves a container that was created, and a new agent that
+// sees it a minute after the Pod was made.
+func (w *world) agentDiesInAStart() {
+	for d := w.decide(); len(d.Actions) > 0; d = w.decide() {
+		for _, action := range d.Actions {
+			w.do(action)
+		}
+		if c := w.find("app"); c != nil {
+			c.State, c.StartedAt = Created, time.Time{}
+			break
+		}
+	}
+	w.pass(time.Minute)
+	w.s.Since = w.s.Now
+	w.say("a new agent")
+	w.settle()
+}
+
 func (w *world) pass(d time.Duration) { w.s.Now = w.s.Now.Add(d) }
 
 func (w *world) delete(grace int64) {
