@@ -44,6 +44,7 @@ devices, firewall rules and kubeconfig entries. This cannot be undone.`,
 				fmt.Fprintf(command.OutOrStdout(), "This deletes all objects, images and logs in %s. Type yes to go on: ", config.DataDir)
 				answer, _ := bufio.NewReader(command.InOrStdin()).ReadString('\n')
 				if strings.TrimSpace(answer) != "yes" {
+					fmt.Fprintln(command.OutOrStdout())
 					return errors.New("nothing was deleted (--yes does not ask)")
 				}
 			}

@@ -1,10 +1,20 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"coxswain.dev/cox/internal/app"
 )
+
+// oneArchive is the check of import's arguments.
+func oneArchive(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("give one archive, or - for standard input (got %d arguments)", len(args))
+	}
+	return nil
+}
 
 func imagesCommand(config *app.Config) *cobra.Command {
 	command := &cobra.Command{
@@ -18,7 +28,7 @@ func imagesCommand(config *app.Config) *cobra.Command {
 		Short: "Bring in the images of an archive (docker save, or an OCI layout)",
 		Example: `  cox images import app.tar
   docker save app:v1 | sudo cox images import -`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArchive,
 		RunE: func(command *cobra.Command, args []string) error {
 			return app.ImportImages(command.Context(), *config, args[0], command.InOrStdin(), command.OutOrStdout())
 		},

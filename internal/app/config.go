@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"coxswain.dev/cox/internal/cri"
 )
@@ -164,6 +166,9 @@ func (p *parsed) fillIn() error {
 			return fmt.Errorf("reading the host name: %w; give one with --node-name", err)
 		}
 		p.NodeName = nodeName(name)
+	}
+	if wrong := validation.IsDNS1123Subdomain(p.NodeName); len(wrong) > 0 {
+		return fmt.Errorf("--node-name %q: %s", p.NodeName, strings.Join(wrong, "; "))
 	}
 	return nil
 }

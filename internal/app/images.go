@@ -2,21 +2,20 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
+
+	"google.golang.org/grpc/grpclog"
 
 	"coxswain.dev/cox/internal/cri"
 )
 
 // ImportImages brings in the images of an archive; "-" is standard input.
 func ImportImages(ctx context.Context, config Config, path string, in io.Reader, out io.Writer) error {
-	images, err := config.openImages()
-	if err != nil {
-		return err
-	}
-	defer images.Close()
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
@@ -25,6 +24,11 @@ func ImportImages(ctx context.Context, config Config, path string, in io.Reader,
 		defer file.Close()
 		in = file
 	}
+	images, err := config.openImages()
+	if err != nil {
+		return err
+	}
+	defer images.Close()
 	names, err := images.Import(ctx, in)
 	if err != nil {
 		return fmt.Errorf("importing %s: %w", path, err)
@@ -40,10 +44,16 @@ func (c Config) openImages() (*cri.Images, error) {
 	if err != nil {
 		return nil, err
 	}
+	// gRPC's own lines would say the same as the error.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	if settings.RuntimeEndpoint != "" {
 		return cri.OpenImages(settings.RuntimeEndpoint)
 	}
-	return cri.OpenImages(cri.Endpoint(settings.RunDir))
+	endpoint := cri.Endpoint(settings.RunDir)
+	if _, err := os.Stat(strings.TrimPrefix(endpoint, "unix://")); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cox is not running in %s: `cox up` starts it", settings.RunDir)
+	}
+	return cri.OpenImages(endpoint)
 }
 
 // ListImages prints the images on this machine.

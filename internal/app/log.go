@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,16 +11,42 @@ import (
 )
 
 // newLogger makes the logger of the process, and leads what the libraries log
-// (klog, gRPC) through it. level is debug, info, warn or error.
-func newLogger(out io.Writer, level string) (*slog.Logger, error) {
+// (klog, gRPC) through it. level is debug, info, warn or error; stopped is closed
+// when the process begins to stop.
+func newLogger(out io.Writer, level string, stopped <-chan struct{}) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level %q is not debug, info, warn or error", level)
 	}
-	logger := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: least}))
+	handler := slog.NewTextHandler(out, &slog.HandlerOptions{Level: least})
+	logger := slog.New(handler)
 	slog.SetDefault(logger)
-	klog.SetSlogLogger(logger.With("part", "kubernetes"))
+	klog.SetSlogLogger(slog.New(untilStopped{handler, stopped}).With("part", "kubernetes"))
 	// gRPC tells of every reconnection; whoever waits for one says so himself.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, out))
 	return logger, nil
+}
+
+// untilStopped leaves errors out once stopping has begun, unless debugging is
+// on: Kubernetes' libraries call every request an error that is cut off then.
+type untilStopped struct {
+	slog.Handler
+	stopped <-chan struct{}
+}
+
+func (h untilStopped) Enabled(ctx context.Context, level slog.Level) bool {
+	select {
+	case <-h.stopped:
+		return h.Handler.Enabled(ctx, slog.LevelDebug)
+	default:
+		return h.Handler.Enabled(ctx, level)
+	}
+}
+
+func (h untilStopped) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return untilStopped{h.Handler.WithAttrs(attrs), h.stopped}
+}
+
+func (h untilStopped) WithGroup(name string) slog.Handler {
+	return untilStopped{h.Handler.WithGroup(name), h.stopped}
 }

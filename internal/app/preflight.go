@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"coxswain.dev/cox/internal/cri"
 )
 
 // requireRoot comes first: nothing can be made without it.
@@ -25,6 +28,12 @@ func (p parsed) preflight() error {
 	if entries, err := os.ReadDir("/sys/fs/cgroup"); err != nil || len(entries) == 0 {
 		return errors.New("no cgroups: /sys/fs/cgroup is empty. Mount them (systemd does); inside a network namespace use `nsenter --net=…`, as `ip netns exec` hides them")
 	}
+	if err := cri.Check(p.engineConfig()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.Kubeconfig), 0o755); err != nil {
+		return fmt.Errorf("--kubeconfig: %w", err)
+	}
 	return p.checkPort()
 }
 
@@ -37,7 +46,7 @@ func (p parsed) checkPort() error {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("--listen %s: this machine has no such address", p.Listen)
 	case err != nil:
-		return fmt.Errorf("--listen %s: %w", p.Listen, err)
+		return fmt.Errorf("--listen %s: %w. Give an address of this machine, such as %s", p.Listen, err, DefaultListen)
 	}
 	return listener.Close()
 }

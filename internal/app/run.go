@@ -53,12 +53,12 @@ func run(ctx context.Context, config Config, out io.Writer, ready func()) error 
 		return err
 	}
 
-	logger, err := newLogger(os.Stderr, settings.LogLevel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	logger, err := newLogger(os.Stderr, settings.LogLevel, ctx.Done())
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	i := &instance{
 		parsed:   settings,
 		progress: NewProgress(out),

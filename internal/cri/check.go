@@ -13,8 +13,18 @@ import (
 // maxSocketPath is the longest path that a Unix socket can have on Linux.
 const maxSocketPath = 107
 
-// check finds what would keep the engine from starting, before anything is
-// changed, and says what to do about it.
+// Check finds what would keep Start from working, before anything is changed,
+// and says what to do about it.
+func Check(config Config) error {
+	config = config.withDefaults()
+	if config.Endpoint == "" {
+		return config.check()
+	}
+	_, err := normalEndpoint(config.Endpoint)
+	return err
+}
+
+// check is Check for an engine of our own.
 func (c Config) check() error {
 	if os.Geteuid() != 0 {
 		return errors.New("the container engine must run as root: run cox with sudo, or point --container-runtime-endpoint at one that runs already")

@@ -3,6 +3,7 @@ package etcd
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -19,6 +20,16 @@ func explain(config Config, err error) error {
 	default:
 		return fmt.Errorf("the data in %s cannot be opened (%w): restore it from a snapshot, or choose another --data-dir", config.DataDir, err)
 	}
+}
+
+// brokenFiles is the error for what etcd panicked with over files it cannot
+// read. A mistake of the runtime's, such as a nil pointer, says nothing to a
+// user.
+func brokenFiles(panicked any) error {
+	if _, ok := panicked.(runtime.Error); ok {
+		return errors.New("its files are damaged")
+	}
+	return fmt.Errorf("%v", panicked)
 }
 
 // explainEnd does the same for a store that was running.

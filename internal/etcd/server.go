@@ -70,7 +70,7 @@ func open(ctx context.Context, config Config, logs *logCore) (*embed.Etcd, error
 	go func() {
 		defer func() {
 			if broken := recover(); broken != nil {
-				opened <- result{err: fmt.Errorf("%v", broken)}
+				opened <- result{err: brokenFiles(broken)}
 			}
 		}()
 		member, err := embed.StartEtcd(memberConfig(config, logs))
