@@ -37,6 +37,9 @@ type Config struct {
 	NodeName, NodeIP string
 	// RuntimeEndpoint is the CRI socket, unix:///….
 	RuntimeEndpoint string
+	// OwnLabels are written on every sandbox. One without them is somebody
+	// else's, on a runtime that is shared.
+	OwnLabels map[string]string
 	// DataDir holds volumes, below DataDir/pods, and LogDir the logs of
 	// containers, below LogDir/pods. Both are absolute.
 	DataDir, LogDir string

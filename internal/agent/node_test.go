@@ -152,7 +152,7 @@ func (n *node) start(t testing.TB) {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	}
 	agent, err := New(Config{
-		Client: n.client, NodeName: "node", NodeIP: "10.251.0.1", RuntimeEndpoint: n.engine.Endpoint(),
+		Client: n.client, NodeName: "node", NodeIP: "10.251.0.1", RuntimeEndpoint: n.engine.Endpoint(), OwnLabels: map[string]string{"owner": "this test"},
 		DataDir: filepath.Join(n.dir, "data"), LogDir: filepath.Join(n.dir, "data/logs"),
 		ClusterDNS: netip.MustParseAddr("10.250.0.10"), ClusterDomain: "cluster.local", PodCIDR: podCIDR, Router: n.router,
 		Logger: logger,

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // watchPods gives every Pod of this node a worker, and lets it know of every
@@ -83,17 +84,16 @@ func (a *Agent) forget(object any) {
 }
 
 // adoptOrphans gives workers to what is left of Pods that were deleted while
-// no agent ran: they stop and remove it.
+// no agent ran: they stop and remove it. Other owners' Pods, on a runtime that is
+// shared with them, are left alone.
 func (a *Agent) adoptOrphans(ctx context.Context) error {
-	sandboxes, err := a.runtime.ListPodSandbox(ctx, nil)
+	ours := &runtimeapi.PodSandboxFilter{LabelSelector: a.config.OwnLabels}
+	sandboxes, err := a.runtime.ListPodSandbox(ctx, ours)
 	if err != nil {
 		return err
 	}
 	left := map[types.UID]*corev1.Pod{}
 	for _, sandbox := range sandboxes {
-		if sandbox.Labels[podUIDLabel] == "" {
-			continue // of somebody else
-		}
 		uid := types.UID(sandbox.Labels[podUIDLabel])
 		left[uid] = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 			UID: uid, Name: sandbox.Labels[podNameLabel], Namespace: sandbox.Labels[podNamespaceLabel],

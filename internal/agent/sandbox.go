@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,9 +37,11 @@ func (a *Agent) sandboxConfig(pod *corev1.Pod, attempt uint32) (*runtimeapi.PodS
 	if err != nil {
 		return nil, err
 	}
+	labels := podLabels(pod)
+	maps.Copy(labels, a.config.OwnLabels)
 	config := &runtimeapi.PodSandboxConfig{
 		Metadata:     &runtimeapi.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: attempt},
-		Labels:       podLabels(pod),
+		Labels:       labels,
 		Annotations:  pod.Annotations,
 		DnsConfig:    dns,
 		LogDirectory: a.logDir(pod),

@@ -143,12 +143,19 @@ func (c Config) parseShared() (parsed, error) {
 
 func (p parsed) engineConfig() cri.Config {
 	return cri.Config{
-		BinDir:   p.BinDir,
-		DataDir:  p.DataDir,
-		RunDir:   p.RunDir,
-		Endpoint: p.RuntimeEndpoint,
-		Mirrors:  p.mirrors,
+		BinDir:    p.BinDir,
+		DataDir:   p.DataDir,
+		RunDir:    p.RunDir,
+		Endpoint:  p.RuntimeEndpoint,
+		Mirrors:   p.mirrors,
+		PodLabels: p.podLabels(),
 	}
+}
+
+// podLabels tell this instance's sandboxes from those of others on a runtime
+// that is shared.
+func (p parsed) podLabels() map[string]string {
+	return map[string]string{"coxswain.dev/data-dir": p.DataDir}
 }
 
 // fillIn finds the values that depend on the machine.

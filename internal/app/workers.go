@@ -95,6 +95,7 @@ func (i *instance) startAgent(ctx context.Context, router agent.Router) error {
 		NodeName:        i.NodeName,
 		NodeIP:          i.gateway.String(),
 		RuntimeEndpoint: i.engine.Endpoint(),
+		OwnLabels:       i.podLabels(),
 		DataDir:         i.DataDir,
 		LogDir:          filepath.Join(i.DataDir, "logs"),
 		ClusterDNS:      i.dns,

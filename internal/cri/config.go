@@ -25,6 +25,8 @@ type Config struct {
 	// Endpoint is the socket of an engine that somebody else runs, as a path
 	// or a unix:// URL. Empty starts ours.
 	Endpoint string
+	// PodLabels tell our Pods from others on such an engine.
+	PodLabels map[string]string
 	// Mirrors say where else images are pulled from, in order of preference.
 	Mirrors []Mirror
 	// CNIConfDir is where the Pod network's configuration will appear, empty

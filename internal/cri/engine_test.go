@@ -303,6 +303,30 @@ func TestStopPodsEndsAllContainersAndShims(t *testing.T) {
 	}
 }
 
+func TestOnASharedEngineOnlyOurPodsAreStopped(t *testing.T) {
+	config := testConfig(t)
+	own := start(t, config)
+	theirs := runPod(t, own, "theirs")
+	config.Endpoint, config.PodLabels = own.Endpoint(), map[string]string{"owner": "us"}
+	shared, err := Start(testContext(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	ours := sandboxConfig("ours")
+	ours.Labels = config.PodLabels
+	if _, err := theirs.client.RunPodSandbox(testContext(t), &runtimev1.RunPodSandboxRequest{Config: ours}); err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.StopPods(testContext(t), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	left, err := theirs.client.ListPodSandbox(testContext(t), &runtimev1.ListPodSandboxRequest{})
+	if err != nil || len(left.Items) != 1 || left.Items[0].Metadata.Name != "theirs" {
+		t.Errorf("left are %v (%v), want theirs", left, err)
+	}
+}
+
 func TestAContainerOverItsMemoryLimitIsReportedAsOOMKilled(t *testing.T) {
 	engine := start(t, testConfig(t))
 	if _, err := engine.Import(testContext(t), bytes.NewReader(selfImage(t, "eater:v1"))); err != nil {

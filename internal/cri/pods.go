@@ -14,10 +14,15 @@ import (
 const maxParallelStops = 16
 
 // StopPods ends every Pod of the engine and removes it: each container gets
-// the grace period to end by itself. The engine itself runs on.
+// the grace period to end by itself. The engine itself runs on. Of an engine
+// that somebody else runs, only the Pods with Config.PodLabels are ended.
 func (e *Engine) StopPods(ctx context.Context, grace time.Duration) error {
 	client := runtimev1.NewRuntimeServiceClient(e.images.conn)
-	sandboxes, err := client.ListPodSandbox(ctx, &runtimev1.ListPodSandboxRequest{})
+	filter := &runtimev1.PodSandboxFilter{}
+	if e.config.Endpoint != "" {
+		filter.LabelSelector = e.config.PodLabels
+	}
+	sandboxes, err := client.ListPodSandbox(ctx, &runtimev1.ListPodSandboxRequest{Filter: filter})
 	if err != nil {
 		return explainRPC("listing Pods", err)
 	}
