@@ -35,11 +35,23 @@ type untilStopped struct {
 }
 
 func (h untilStopped) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.Handler.Enabled(ctx, h.lowered(level))
+}
+
+// Handle decides once more: klog does not ask first.
+func (h untilStopped) Handle(ctx context.Context, record slog.Record) error {
+	if !h.Handler.Enabled(ctx, h.lowered(record.Level)) {
+		return nil
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func (h untilStopped) lowered(level slog.Level) slog.Level {
 	select {
 	case <-h.stopped:
-		return h.Handler.Enabled(ctx, slog.LevelDebug)
+		return min(level, slog.LevelDebug)
 	default:
-		return h.Handler.Enabled(ctx, level)
+		return level
 	}
 }
 
