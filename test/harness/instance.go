@@ -41,6 +41,9 @@ func New(t testing.TB, extra ...string) *Instance {
 	if os.Geteuid() != 0 {
 		t.Fatal("these tests make containers and network namespaces: run them as root")
 	}
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Fatal("there is no kubectl on the PATH: these tests use the stock one: install it (any version since 1.30 will do), and run them again")
+	}
 	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func TestWhatCannotWorkIsRefusedInASentence(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(wal, "0000000000000000-0000000000000000.wal"), []byte("not a log"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		mustRefuse(t, instance.Shell(up), "data")
+		mustRefuse(t, instance.Shell(up), "data/etcd cannot be opened", "its files are damaged", "--data-dir")
 	})
 	t.Run("status of what does not run", func(t *testing.T) {
 		mustRefuse(t, instance.Shell(harness.Binary("cox")+" status "+strings.Join(instance.Flags(), " ")), "not running")
