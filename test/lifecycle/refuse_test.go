@@ -78,6 +78,15 @@ func TestWhatCannotWorkIsRefusedInASentence(t *testing.T) {
 	t.Run("no root", func(t *testing.T) {
 		mustRefuse(t, instance.Shell("setpriv --reuid=65534 --clear-groups "+up), "root", "sudo")
 	})
+	t.Run("no cgroups", func(t *testing.T) {
+		mustRefuse(t, instance.Shell("unshare --mount sh -c 'umount -R /sys/fs/cgroup && exec "+up+"'"), "no cgroups", "/sys/fs/cgroup")
+	})
+	t.Run("a node name that is none", func(t *testing.T) {
+		mustRefuse(t, instance.Shell(up+"--node-name=My_Node"), "--node-name", "RFC 1123")
+	})
+	t.Run("programs that are not there", func(t *testing.T) {
+		mustRefuse(t, instance.Shell(up+"--bin-dir="+instance.Dir), "containerd is missing", "--bin-dir")
+	})
 	t.Run("a data directory that is a file", func(t *testing.T) {
 		path := filepath.Join(instance.Dir, "file")
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
