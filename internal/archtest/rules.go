@@ -38,13 +38,14 @@ var layers = []layer{
 		"internal/admission", "internal/agent", "internal/cli", "internal/controllers", "internal/cri",
 		"internal/dns", "internal/etcd", "internal/network", "internal/proxy", "internal/registry",
 	}},
-	{"shared by drivers", []string{"internal/cni", "internal/quota", "internal/plan", "internal/sim"}},
+	{"shared by drivers", []string{"internal/cni", "internal/plan", "internal/sim"}},
 	{"cores: pure", cores},
 }
 
 // cores decide; they have no I/O, no clock, no locks and no randomness.
 var cores = []string{
-	"internal/apis", "internal/placement", "internal/podlifecycle", "internal/replicas", "internal/rollout", "internal/routing",
+	"internal/apis", "internal/fielddiff", "internal/placement", "internal/podlifecycle", "internal/quota", "internal/replicas",
+	"internal/rollout", "internal/routing",
 }
 
 // outside are packages without a row: they look at all others.
