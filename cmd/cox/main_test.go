@@ -2,16 +2,14 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"coxswain.dev/cox/test/golden"
+)
 
 // run is what a command prints, as `cox ARGS` would be.
 func run(args ...string) (string, error) {
@@ -38,7 +36,7 @@ func TestHelp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compare(t, file, got)
+			golden.Check(t, file, got)
 		})
 		for _, below := range command.Commands() {
 			if below.IsAvailableCommand() {
@@ -52,25 +50,6 @@ func TestHelp(t *testing.T) {
 		if !seen[file] {
 			t.Errorf("%s is the help of no command: delete it", file)
 		}
-	}
-}
-
-func compare(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v: go test ./cmd/cox -update writes it", err)
-	}
-	if got != string(want) {
-		t.Errorf("%s has changed; if it is meant, go test ./cmd/cox -update\n%s", file, got)
 	}
 }
 

@@ -1,17 +1,13 @@
 package cri
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"coxswain.dev/cox/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestContainerdConfig(t *testing.T) {
 	config := Config{
@@ -32,19 +28,7 @@ func TestContainerdConfig(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
 			got := strings.Replace(test.facts.containerdConfig(test.config), "linux/"+runtime.GOARCH, "linux/amd64", 1)
-			golden := filepath.Join("testdata", test.file)
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("the configuration differs (-want +got), -update writes it:\n%s", diff)
-			}
+			golden.Check(t, filepath.Join("testdata", test.file), got)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"coxswain.dev/cox/test/golden"
+)
 
 // startServer runs a Server on a free port of the loopback, with the cluster
 // of testObjects, and returns where it listens.
@@ -120,19 +118,7 @@ func TestAnswersAboutTheCluster(t *testing.T) {
 		name, kind, _ := strings.Cut(strings.TrimSpace(line), " ")
 		fmt.Fprintf(&got, "? %s %s\n%s\n", name, kind, describe(ask1(t, "udp", server, name, dns.StringToType[kind])))
 	}
-	golden := filepath.Join("testdata", "answers.txt")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("answers (-want +got):\n%s", diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "answers.txt"), got.String())
 }
 
 func ask1(t *testing.T, network, server, name string, kind uint16) *dns.Msg {

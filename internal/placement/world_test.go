@@ -40,13 +40,16 @@ func (w *world) decide() placement.Decision {
 	return placement.Decide(w.snapshot)
 }
 
-// do reads one statement:
+// Answer is the decision about the world as it is.
+func (w *world) Answer() string { return w.decide().String() }
+
+// Do reads one statement:
 //
 //	node NAME [settings of changeNode]   a ready node of 4 CPUs, 8Gi and 110 Pods; again: changed
 //	pod [NAME] [settings of changePod]   the Pod to be placed, and below it more of it in YAML
 //	on NODE NAME [settings, YAML]        a Pod that is on a node already
 //	place                                the Pod goes where the last decision says
-func (w *world) do(statement string) error {
+func (w *world) Do(statement string) error {
 	line, more, _ := strings.Cut(statement, "\n")
 	fields := strings.Fields(line)
 	if len(fields) == 0 {

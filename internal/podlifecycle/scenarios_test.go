@@ -1,8 +1,6 @@
 package podlifecycle
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"coxswain.dev/cox/test/golden"
+)
 
 func ready(r *ProbeResults)   { r.Readiness = ProbeSucceeded }
 func unready(r *ProbeResults) { r.Readiness = ProbeFailed }
@@ -210,19 +208,7 @@ func TestScenarios(t *testing.T) {
 			w := newWorld(podOf("app"))
 			w.say("%s", name)
 			play(w)
-			file := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(w.text.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			golden, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(golden), w.text.String()); diff != "" {
-				t.Errorf("other than told in %s (-told +now):\n%s", file, diff)
-			}
+			golden.Check(t, filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".txt"), w.text.String())
 		})
 	}
 }

@@ -51,7 +51,10 @@ func (w *world) decide() replicas.Decision {
 	return w.last
 }
 
-// do reads one line:
+// Answer is the decision about the world as it is.
+func (w *world) Answer() string { return w.decide().String() }
+
+// Do reads one line:
 //
 //	set [replicas=N] [selector=k=v,…] [template=k=v,…] [minReady=N] [generation=N] [deleting]
 //	pod NAME [settings of podOf]      a Pod that the set may own
@@ -60,7 +63,7 @@ func (w *world) decide() replicas.Decision {
 //	apply                             what was decided last has been done
 //	failed REASON MESSAGE             the last attempt was refused; "failed no": it went well
 //	clock +DURATION
-func (w *world) do(line string) error {
+func (w *world) Do(line string) error {
 	fields := strings.Fields(line)
 	if len(fields) == 0 || strings.HasPrefix(line, "#") {
 		return nil

@@ -187,8 +187,8 @@ func TestRevisionsOnlyGrow(t *testing.T) {
 		last := int64(0)
 		for range rapid.IntRange(1, 12).Draw(t, "updates") {
 			must(t, w.changeDeployment([]string{"image=" + rapid.SampledFrom(images).Draw(t, "image")}))
-			w.do("rollout")
-			w.answer()
+			w.Do("rollout")
+			w.Answer()
 			revision, err := strconv.ParseInt(w.deployment.Annotations[rollout.RevisionAnnotation], 10, 64)
 			if err != nil || revision < last || revision > last+1 {
 				t.Fatalf("revision %d follows %d", revision, last)

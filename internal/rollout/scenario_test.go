@@ -1,75 +1,10 @@
 package rollout_test
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
+
+	"coxswain.dev/cox/test/golden"
 )
 
-var update = flag.Bool("update", false, "write what the scenarios give into their files")
-
-// TestScenarios runs testdata/*.txt. A file is one rule, and is made of steps:
-// lines that change the world (see world.do), "----", and the decision that
-// follows from it. The world lives on from step to step.
-func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scenarios in testdata: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { runScenario(t, file) })
-	}
-}
-
-func runScenario(t *testing.T, file string) {
-	before, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld()
-	var after strings.Builder
-	for i, step := range steps(string(before)) {
-		if i > 0 {
-			after.WriteString("\n")
-		}
-		for _, line := range step {
-			if err := w.do(line); err != nil {
-				t.Fatalf("%s: %q: %v", file, line, err)
-			}
-			after.WriteString(line + "\n")
-		}
-		after.WriteString("----\n" + w.answer())
-	}
-	if after.String() == string(before) {
-		return
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(after.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s: the decisions are not those of the file (-update writes them)\n--- now\n%s--- file\n%s", file, after.String(), before)
-}
-
-// steps cuts a file into the input lines of each step. What is expected ends
-// with an empty line.
-func steps(text string) [][]string {
-	var all [][]string
-	var input []string
-	expected := false
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case line == "----":
-			all, input, expected = append(all, input), nil, true
-		case expected:
-			expected = line != ""
-		default:
-			input = append(input, line)
-		}
-	}
-	return all
-}
+// Every file in testdata is one rule.
+func TestScenarios(t *testing.T) { golden.Scenarios(t, newWorld) }

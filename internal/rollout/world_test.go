@@ -53,7 +53,7 @@ func template(image string) corev1.PodTemplateSpec {
 	}
 }
 
-// do reads one line:
+// Do reads one line:
 //
 //	deployment [settings of changeDeployment]  a change by a user
 //	rs NAME [settings of changeSet]            a ReplicaSet, new or changed
@@ -63,7 +63,7 @@ func template(image string) corev1.PodTemplateSpec {
 //	follow [NAME]                              every Pod that is wanted is there and available, of all ReplicaSets or one
 //	clock +DURATION                            or -DURATION
 //	rollout                                    decide, apply and follow until nothing is left to do
-func (w *world) do(line string) error {
+func (w *world) Do(line string) error {
 	fields := strings.Fields(line)
 	if len(fields) == 0 || strings.HasPrefix(line, "#") {
 		return nil
@@ -96,8 +96,8 @@ func (w *world) do(line string) error {
 	return nil
 }
 
-// answer is the next decision, or all of them up to the rollout's end.
-func (w *world) answer() string {
+// Answer is the next decision, or all of them up to the rollout's end.
+func (w *world) Answer() string {
 	if !w.toEnd {
 		return w.decide().String()
 	}

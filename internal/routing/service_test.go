@@ -1,20 +1,18 @@
 package routing
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"coxswain.dev/cox/test/golden"
+)
 
 // TestDecide reads every testdata/*.yaml, manifests of a Service and its
 // EndpointSlices, or of a Pod, and compares the rules with the file *.rules
@@ -28,19 +26,7 @@ func TestDecide(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		t.Run(name, func(t *testing.T) {
 			got := decideFile(t, file)
-			golden := strings.TrimSuffix(file, ".yaml") + ".rules"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("rules (-want +got):\n%s", diff)
-			}
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".rules", got)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package walkthrough
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"coxswain.dev/cox/test/golden"
 	"coxswain.dev/cox/test/harness"
 )
-
-var update = flag.Bool("update", false, "write the sessions anew from what the commands print")
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
@@ -31,7 +29,7 @@ func TestEveryCommandOfTheWalkthroughPrintsWhatKubernetesPrints(t *testing.T) {
 	}
 	for _, client := range clients {
 		t.Run(client.name, func(t *testing.T) {
-			if !*update {
+			if !golden.Updating() {
 				t.Parallel()
 			}
 			instance := harness.New(t, "--registry-mirror=docker.io=http://127.0.0.1:5000", "--node-name=boat")
@@ -67,7 +65,7 @@ func runSession(t *testing.T, instance *harness.Instance, path, function string)
 		if got = strings.TrimRight(got, "\n"); got != "" {
 			got += "\n"
 		}
-		if *update {
+		if golden.Updating() {
 			steps[i].output = got
 			continue
 		}
@@ -75,7 +73,7 @@ func runSession(t *testing.T, instance *harness.Instance, path, function string)
 			t.Errorf("$ %s\n(-want +got)\n%s", steps[i].command, diff)
 		}
 	}
-	if *update {
+	if golden.Updating() {
 		if err := os.WriteFile(path, []byte(formatSession(steps, rest)), 0o644); err != nil {
 			t.Fatal(err)
 		}
