@@ -6,6 +6,7 @@
 #   make demo    build, start, roll the sample application out, update it under load
 #   make test    build, and pass all tests (as root)
 #   make bench   measure whole instances
+#   make mutants show which mistakes in the cores the tests would not see
 #   make install put it below /usr/local, with a systemd unit
 #   make deps    install the Debian packages that the build and the node need
 #   make clean   delete what was built
@@ -81,6 +82,12 @@ BENCH ?= .
 .PHONY: bench
 bench: all
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 30m ./test/bench
+
+# Words that choose mutants, or packages: MUTANTS='-v ./internal/rollout'.
+MUTANTS ?=
+.PHONY: mutants
+mutants:
+	$(GO) run ./tools/mutants $(MUTANTS)
 
 # --- the machine
 
