@@ -31,7 +31,7 @@ func Main(m *testing.M) {
 // watch waits until the test closes our standard input, by ending in whatever
 // way, and then removes the instance.
 func watch(dir string) int {
-	held, err := lockOwner(dir)
+	held, err := own(dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -79,14 +79,30 @@ func (w *watchdog) Close() error {
 	return errors.Join(w.stdin.Close(), w.command.Wait())
 }
 
-// lockOwner marks dir as watched for as long as the file is open.
-func lockOwner(dir string) (*os.File, error) {
-	file, err := os.OpenFile(filepath.Join(dir, "owner"), os.O_RDWR|os.O_CREATE, 0o600)
+// own marks dir as watched for as long as the file is open. The file gets its
+// name when it is locked, so that nobody takes a new directory for a stale one.
+func own(dir string) (*os.File, error) {
+	unnamed := filepath.Join(dir, "owner.new")
+	if err := os.WriteFile(unnamed, nil, 0o600); err != nil {
+		return nil, err
+	}
+	file, err := lock(unnamed)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(unnamed, filepath.Join(dir, "owner")); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func lock(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is watched already: %w", dir, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s is held by another process: %w", path, err), file.Close())
 	}
 	return file, nil
 }
@@ -95,12 +111,9 @@ func lockOwner(dir string) (*os.File, error) {
 func removeStale() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	for _, dir := range dirs {
-		if _, err := os.Stat(filepath.Join(dir, "owner")); err != nil {
-			continue // just being made
-		}
-		held, err := lockOwner(dir)
+		held, err := lock(filepath.Join(dir, "owner"))
 		if err != nil {
-			continue
+			continue // watched, or just being made
 		}
 		if err := remove(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "cleaning up %s of an earlier run: %v\n", dir, err)
