@@ -60,3 +60,10 @@ func shown(value string) string {
 	}
 	return value
 }
+
+// Short is a change with the path as users say it: a template's or a
+// Deployment's fields without the spec that all of them are in.
+func Short(c Change) string {
+	c.Path = strings.TrimPrefix(c.Path, "spec.")
+	return c.String()
+}
