@@ -108,7 +108,7 @@ func runInSandbox() int {
 		return 1
 	}
 	command := exec.Command("/proc/self/exe", os.Args[1:]...)
-	command.Env = append(os.Environ(), sandboxDir+"="+dir)
+	command.Env = append(os.Environ(), sandboxDir+"="+dir, "TMPDIR="+dir)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread() // the child is to die with this process, not with a thread of it

@@ -56,7 +56,7 @@ func runInSandbox() int {
 		return 1
 	}
 	command := exec.Command("/proc/self/exe", os.Args[1:]...)
-	command.Env = append(os.Environ(), sandboxDir+"="+dir)
+	command.Env = append(os.Environ(), sandboxDir+"="+dir, "TMPDIR="+dir)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
