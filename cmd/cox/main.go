@@ -1,6 +1,6 @@
 // Command cox runs Kubernetes Deployments on one machine in one program.
 //
-// Usage: cox up|down|status|kubectl|images|reset|version
+// Usage: cox up|down|status|plan|rollout|kubectl|images|reset|version
 package main
 
 import (
@@ -27,13 +27,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
-	if err == nil {
-		return
-	}
-	if !app.Silent(err) {
+	code, toPrint := cli.ExitCode(err)
+	if toPrint && !app.Silent(err) {
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
 	}
-	os.Exit(1)
+	os.Exit(code)
 }
 
 func root() *cobra.Command {
@@ -56,6 +54,7 @@ any other client of the Kubernetes API.
 	command.CompletionOptions.HiddenDefaultCmd = true
 	command.AddCommand(
 		upCommand(config), downCommand(config), statusCommand(config),
+		cli.PlanCommand(), cli.RolloutCommand(),
 		imagesCommand(config), resetCommand(config), kubectlCommand(), versionCommand(config),
 	)
 	return command

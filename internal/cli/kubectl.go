@@ -7,14 +7,9 @@ import (
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/tools/clientcmd"
 	kubectlcmd "k8s.io/kubectl/pkg/cmd"
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 )
-
-// AdminKubeconfig is where `cox up` writes the administrator's kubeconfig by
-// default.
-const AdminKubeconfig = "/etc/coxswain/admin.kubeconfig"
 
 // Kubectl runs the kubectl that is built in with the arguments after
 // `cox kubectl`, and returns its exit code.
@@ -22,9 +17,7 @@ const AdminKubeconfig = "/etc/coxswain/admin.kubeconfig"
 // Where neither KUBECONFIG nor a kubeconfig of the user exists, it uses the
 // administrator's of this machine, so that a fresh machine needs no set-up.
 func Kubectl(args []string) int {
-	if os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" && !exists(clientcmd.RecommendedHomeFile) && exists(AdminKubeconfig) {
-		os.Setenv(clientcmd.RecommendedConfigPathEnvVar, AdminKubeconfig)
-	}
+	useAdminKubeconfig()
 	// kubectl looks at os.Args for plugins and for its own name in messages.
 	os.Args = append([]string{"kubectl"}, args...)
 
@@ -76,9 +69,4 @@ func withNewline(text string) string {
 		return text + "\n"
 	}
 	return text
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

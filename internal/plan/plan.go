@@ -181,9 +181,8 @@ type Problem struct {
 }
 
 // NewRefused is the Plan of an update that the API does not take.
-func NewRefused(namespace, name string, before *appsv1.Deployment, problem Problem) Plan {
-	problem.Stops = true
-	p := Plan{Namespace: namespace, Name: name, Action: Update, Outcome: Outcome{State: Refused}, Problems: []Problem{problem}}
+func NewRefused(namespace, name string, before *appsv1.Deployment, problems ...Problem) Plan {
+	p := Plan{Namespace: namespace, Name: name, Action: Update, Waves: []Wave{}, Outcome: Outcome{State: Refused}, Problems: problems}
 	if before == nil {
 		p.Action = Create
 	}

@@ -51,7 +51,7 @@ func newWorld(in Input) *world {
 	w := &world{
 		in: in, now: in.Now, deployment: in.After.DeepCopy(),
 		sets: map[types.UID]*appsv1.ReplicaSet{}, pods: map[types.UID][]*pod{}, failed: map[types.UID]*replicas.Failure{},
-		setWakeAt: map[types.UID]time.Time{},
+		setWakeAt: map[types.UID]time.Time{}, waves: []Wave{},
 	}
 	// A paused rollout is shown as it goes when it is resumed.
 	w.deployment.Spec.Paused = false

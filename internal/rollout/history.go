@@ -19,3 +19,22 @@ func IsCurrent(rs *appsv1.ReplicaSet, d *appsv1.Deployment) bool {
 // Revision is the revision that a ReplicaSet or a Deployment has by its
 // annotations; 0 if it has none, or none that makes sense.
 func Revision(annotations map[string]string) int64 { return revisionOf(annotations) }
+
+// RestoredAnnotations are the annotations of a Deployment that goes back to
+// the template of one of its ReplicaSets: what went with that template, such
+// as kubernetes.io/change-cause, comes back with it; the controller's own and
+// kubectl's stay.
+func RestoredAnnotations(d *appsv1.Deployment, rs *appsv1.ReplicaSet) map[string]string {
+	restored := map[string]string{}
+	for key, value := range d.Annotations {
+		if notCopied[key] {
+			restored[key] = value
+		}
+	}
+	for key, value := range rs.Annotations {
+		if !notCopied[key] {
+			restored[key] = value
+		}
+	}
+	return restored
+}

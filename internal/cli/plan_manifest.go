@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+// manifest is one object of a file.
+type manifest struct {
+	metav1.TypeMeta
+	Metadata metav1.ObjectMeta
+	// source is the file, for messages; json is the whole object.
+	source string
+	json   []byte
+}
+
+func (m manifest) isDeployment() bool {
+	group, _, _ := strings.Cut(m.APIVersion, "/")
+	return m.Kind == "Deployment" && (group == "apps" || group == "extensions")
+}
+
+// mostManifestBytes bounds what is read of one file: the API takes no object
+// above 3 MB.
+const mostManifestBytes = 64 << 20
+
+// readManifests reads all objects of all files, those of lists too.
+func readManifests(files []string, stdin io.Reader) ([]manifest, error) {
+	var all []manifest
+	for _, file := range files {
+		in, source := stdin, "standard input"
+		if file != "-" {
+			opened, err := os.Open(file)
+			if err != nil {
+				return nil, fmt.Errorf("-f: %w", err)
+			}
+			defer opened.Close()
+			in, source = opened, file
+		}
+		content, err := io.ReadAll(io.LimitReader(in, mostManifestBytes))
+		if err != nil {
+			return nil, fmt.Errorf("-f %s: %w", file, err)
+		}
+		found, err := parseManifests(source, content)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	for _, m := range all {
+		if m.isDeployment() {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no Deployment in %s, only %s: cox plan foresees Deployments", strings.Join(files, ", "), kindsOf(all))
+}
+
+func kindsOf(all []manifest) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	var kinds []string
+	for _, m := range all {
+		kinds = append(kinds, m.Kind+" "+m.Metadata.Name)
+	}
+	return strings.Join(kinds, ", ")
+}
+
+func parseManifests(source string, content []byte) ([]manifest, error) {
+	var all []manifest
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	for n := 1; ; n++ {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+		object, err := yaml.YAMLToJSON(document)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s", source, yamlMistake(content, err))
+		}
+		if string(object) == "null" {
+			continue // comments only
+		}
+		found, err := parseManifest(fmt.Sprintf("%s, document %d", source, n), object)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+}
+
+// parseManifest reads one object, or the items of a list.
+func parseManifest(source string, object []byte) ([]manifest, error) {
+	var m struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        metav1.ObjectMeta `json:"metadata"`
+		Items           []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(object, &m); err != nil {
+		return nil, fmt.Errorf("%s is no Kubernetes object: %w", source, err)
+	}
+	switch {
+	case m.Kind == "":
+		return nil, fmt.Errorf("%s has no kind: write kind: Deployment", source)
+	case m.APIVersion == "":
+		return nil, fmt.Errorf("%s has no apiVersion: write apiVersion: apps/v1", source)
+	case strings.HasSuffix(m.Kind, "List") && m.Items != nil:
+		var all []manifest
+		for i, item := range m.Items {
+			found, err := parseManifest(fmt.Sprintf("%s, item %d", source, i+1), item)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+		return all, nil
+	case m.Metadata.Name == "":
+		return nil, fmt.Errorf("%s, a %s, has no metadata.name: give it one", source, m.Kind)
+	case m.Kind == "Deployment" && m.APIVersion == "v1":
+		return nil, fmt.Errorf("%s, Deployment %s, has apiVersion: v1; Deployments are in apps/v1: write apiVersion: apps/v1", source, m.Metadata.Name)
+	}
+	return []manifest{{m.TypeMeta, m.Metadata, source, object}}, nil
+}
+
+// bareKey is a line that is a key without its colon.
+var bareKey = regexp.MustCompile(`^(\s*(?:- )?)([A-Za-z][A-Za-z0-9]*)\s*$`)
+
+// yamlMistake says what is wrong with a file that is no YAML: most often a
+// key lacks its colon, or a tab was used.
+func yamlMistake(content []byte, err error) string {
+	lines := strings.Split(string(content), "\n")
+	for i, line := range lines {
+		text := strings.TrimRight(line, "\r")
+		if strings.HasPrefix(strings.TrimLeft(text, " "), "\t") {
+			return fmt.Sprintf("line %d begins with a tab: YAML takes only spaces", i+1)
+		}
+		match := bareKey.FindStringSubmatch(text)
+		if match != nil && i+1 < len(lines) && indentOf(lines[i+1]) > indentOf(text) && strings.Contains(lines[i+1], ":") {
+			return fmt.Sprintf("line %d: %q lacks its colon: write %s:", i+1, match[2], match[2])
+		}
+	}
+	return fmt.Sprintf("this is no YAML: %v", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+}
+
+func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"coxswain.dev/cox/internal/plan"
+)
+
+// outcomeOf completes an update by the answer to its dry run. An error that is
+// not the API's refusal is returned.
+func outcomeOf(update *planned, after *appsv1.Deployment, err error) (*planned, error) {
+	if err == nil {
+		update.after = after
+		return update, nil
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsUnauthorized(err) {
+		return nil, err
+	}
+	update.refused = refusals(status.Status(), update.namespace)
+	return update, nil
+}
+
+// refusals are the reasons for which the API does not take a Deployment, one
+// for each field that is wrong.
+func refusals(status metav1.Status, namespace string) []plan.Problem {
+	if status.Reason == metav1.StatusReasonInvalid && status.Details != nil && len(status.Details.Causes) > 0 {
+		var all []plan.Problem
+		for _, cause := range status.Details.Causes {
+			all = append(all, plan.Problem{Stops: true, Cause: "Field", Message: fmt.Sprintf("%s: %s", cause.Field, cause.Message), Advice: adviceForField(cause)})
+		}
+		return all
+	}
+	problem := plan.Problem{Stops: true, Cause: string(status.Reason), Message: status.Message}
+	switch {
+	case strings.Contains(status.Message, "strict decoding error"):
+		problem.Cause = "Field"
+		if _, fields, found := strings.Cut(status.Message, "strict decoding error: "); found {
+			problem.Message = fields
+		}
+	case status.Reason == metav1.StatusReasonNotFound && status.Details != nil && status.Details.Kind == "namespaces":
+		problem.Cause, problem.Advice = "Namespace", "create it first: kubectl create namespace "+namespace
+	case status.Reason == metav1.StatusReasonNotFound:
+		problem.Message, problem.Advice = "this API version is not served here", "write apiVersion: apps/v1"
+	case status.Reason == metav1.StatusReasonForbidden && strings.Contains(status.Message, "exceeded quota"):
+		problem.Cause, problem.Advice = "ResourceQuota", "raise the quota, or delete what is not needed"
+	case status.Reason == metav1.StatusReasonForbidden && strings.Contains(status.Message, `User "`):
+		problem.Cause, problem.Advice = "Permission", "have this right granted by a Role and a RoleBinding"
+	}
+	return []plan.Problem{problem}
+}
+
+func adviceForField(cause metav1.StatusCause) string {
+	switch {
+	case strings.HasPrefix(cause.Field, "spec.selector") && strings.Contains(cause.Message, "immutable"):
+		return "keep the selector, or make a Deployment of another name and delete this one when the new one serves"
+	case strings.Contains(cause.Message, "immutable"):
+		return "keep it as it is, or make a Deployment of another name"
+	default:
+		return ""
+	}
+}
+
+// podRefusal sorts out why the API takes no Pod of the new template. ok is
+// false if that does not say whether the controller's Pods are refused: the
+// user may not make Pods, or the API did not answer.
+func podRefusal(err error) (problem plan.Problem, ok bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return plan.Problem{}, false
+	}
+	message := status.Status().Message
+	if strings.HasPrefix(message, "pods is forbidden: User ") || strings.HasPrefix(message, "pods \"") && strings.Contains(message, "\" is forbidden: User ") {
+		return plan.Problem{}, false
+	}
+	for _, known := range []struct{ sign, cause, advice string }{
+		{"error looking up service account", "ServiceAccount", "create it first: the API refuses Pods without it"},
+		{"usage per ", "LimitRange", "keep within it, or change the LimitRange"},
+		{"limit to request ratio", "LimitRange", "keep within it, or change the LimitRange"},
+		{"violates PodSecurity", "PodSecurity", "set what it names in securityContext, or relax the namespace's pod-security.kubernetes.io labels"},
+		{"PriorityClass", "PriorityClass", "create the PriorityClass first, or leave priorityClassName out"},
+	} {
+		if strings.Contains(message, known.sign) {
+			return plan.Problem{Cause: known.cause, Message: withoutSubject(message), Advice: known.advice}, true
+		}
+	}
+	return plan.Problem{Cause: "Admission", Message: withoutSubject(message), Advice: "change the template so that the API takes its Pods"}, true
+}
+
+// isQuota tells whether an error is a quota's. The plan foresees those itself,
+// since room comes and goes on the way.
+func isQuota(err error) bool {
+	return apierrors.IsForbidden(err) && (strings.Contains(err.Error(), "exceeded quota: ") || strings.Contains(err.Error(), "failed quota: "))
+}
+
+// withoutSubject leaves the made-up name of the tried Pod out.
+func withoutSubject(message string) string {
+	if _, what, found := strings.Cut(message, " is forbidden: "); found && strings.HasPrefix(message, "pods ") {
+		return what
+	}
+	return message
+}

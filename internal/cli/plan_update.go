@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"coxswain.dev/cox/internal/plan"
+)
+
+// planned is an update as the API would take it.
+type planned struct {
+	namespace, name string
+	// before is nil for a new Deployment, after if the update is refused.
+	before, after *appsv1.Deployment
+	refused       []plan.Problem
+}
+
+// planManager is who plan's dry runs are by: kubectl apply's own name, so that
+// they meet the conflicts that it would meet.
+const planManager = "kubectl-client-side-apply"
+
+// imageUpdate is what `kubectl set image` would do.
+func (s *session) imageUpdate(ctx context.Context, name string, images []string) ([]*planned, error) {
+	before, err := s.deployment(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := imageChanges(before, images)
+	if err != nil {
+		return nil, err
+	}
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": changes}}})
+	if err != nil {
+		return nil, err
+	}
+	after, err := s.AppsV1().Deployments(s.namespace).Patch(ctx, name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict, FieldManager: planManager})
+	update, err := outcomeOf(&planned{namespace: s.namespace, name: name, before: before}, after, err)
+	return []*planned{update}, err
+}
+
+// imageChanges are the containers with their new images, by list.
+func imageChanges(d *appsv1.Deployment, images []string) (map[string]any, error) {
+	lists := map[string][]corev1.Container{"initContainers": d.Spec.Template.Spec.InitContainers, "containers": d.Spec.Template.Spec.Containers}
+	changes := map[string]any{}
+	for _, text := range images {
+		container, image, found := strings.Cut(text, "=")
+		if !found || container == "" || image == "" {
+			return nil, fmt.Errorf("--image %q is not CONTAINER=IMAGE, as in web=nginx:1.29", text)
+		}
+		var names []string
+		hit := false
+		for list, containers := range lists {
+			for _, c := range containers {
+				names = append(names, c.Name)
+				if c.Name == container || container == "*" {
+					before, _ := changes[list].([]map[string]string)
+					changes[list], hit = append(before, map[string]string{"name": c.Name, "image": image}), true
+				}
+			}
+		}
+		if !hit {
+			slices.Sort(names)
+			return nil, fmt.Errorf("--image %s: deployment %q has no container %q, only %s", text, d.Name, container, strings.Join(names, ", "))
+		}
+	}
+	return changes, nil
+}
+
+// fileUpdates is what `kubectl apply -f` would do to each Deployment.
+func (s *session) fileUpdates(ctx context.Context, manifests []manifest) ([]*planned, error) {
+	var all []*planned
+	for _, m := range manifests {
+		if !m.isDeployment() {
+			continue
+		}
+		namespace, err := s.namespaceOf(m)
+		if err != nil {
+			return nil, err
+		}
+		update, err := s.applyDry(ctx, namespace, m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, update)
+	}
+	return all, nil
+}
+
+func (s *session) namespaceOf(m manifest) (string, error) {
+	switch {
+	case m.Metadata.Namespace == "":
+		return s.namespace, nil
+	case s.isExplicit && m.Metadata.Namespace != s.namespace:
+		return "", fmt.Errorf("%s: metadata.namespace is %q, and -n says %q: leave one out", m.source, m.Metadata.Namespace, s.namespace)
+	default:
+		return m.Metadata.Namespace, nil
+	}
+}
+
+// applyDry tries a manifest without keeping it: in its own version of the API,
+// as a new object or as a patch of the one that is there.
+func (s *session) applyDry(ctx context.Context, namespace string, m manifest) (*planned, error) {
+	update := &planned{namespace: namespace, name: m.Metadata.Name}
+	path := fmt.Sprintf("/apis/%s/namespaces/%s/deployments", m.APIVersion, namespace)
+	current, err := s.AppsV1().RESTClient().Get().AbsPath(path, m.Metadata.Name).SetHeader("Accept", "application/json").DoRaw(ctx)
+	request := s.AppsV1().RESTClient().Post().AbsPath(path).Body(m.json).SetHeader("Content-Type", "application/json")
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return outcomeOf(update, nil, err)
+	default:
+		if update.before, err = s.AppsV1().Deployments(namespace).Get(ctx, m.Metadata.Name, metav1.GetOptions{}); err != nil {
+			return nil, err
+		}
+		kind, patch, err := threeWayPatch(m, current)
+		if err != nil {
+			return nil, fmt.Errorf("%s: comparing it with the Deployment that is there: %w", m.source, err)
+		}
+		request = s.AppsV1().RESTClient().Patch(kind).AbsPath(path, m.Metadata.Name).Body(patch)
+	}
+	answer, err := request.SetHeader("Accept", "application/json").Param("dryRun", metav1.DryRunAll).
+		Param("fieldValidation", metav1.FieldValidationStrict).Param("fieldManager", planManager).DoRaw(ctx)
+	if err != nil {
+		return outcomeOf(update, nil, err)
+	}
+	after := &appsv1.Deployment{}
+	if err := json.Unmarshal(answer, after); err != nil {
+		return nil, fmt.Errorf("%s: the API's answer: %w", m.source, err)
+	}
+	return outcomeOf(update, after, nil)
+}
+
+// threeWayPatch is what kubectl apply sends: what the manifest says, without
+// what the manifest before said and this one does not.
+func threeWayPatch(m manifest, current []byte) (types.PatchType, []byte, error) {
+	var live metav1.PartialObjectMetadata
+	if err := json.Unmarshal(current, &live); err != nil {
+		return "", nil, err
+	}
+	applied := []byte(live.Annotations[corev1.LastAppliedConfigAnnotation])
+	if len(applied) == 0 {
+		applied = nil
+	}
+	schema, err := strategicpatch.NewPatchMetaFromStruct(appsv1.Deployment{})
+	if err != nil {
+		return "", nil, err
+	}
+	patch, err := strategicpatch.CreateThreeWayMergePatch(applied, m.json, current, schema, true)
+	if err == nil {
+		return types.StrategicMergePatchType, patch, nil
+	}
+	// A field that no Deployment has: let the API say so.
+	patch, err = jsonmergepatch.CreateThreeWayJSONMergePatch(applied, m.json, current)
+	return types.MergePatchType, patch, err
+}
