@@ -22,9 +22,6 @@ func (w *wave) maxSurge() int32 {
 
 // maxUnavailable is how many of the wanted Pods may be unavailable.
 func (w *wave) maxUnavailable() int32 {
-	if !w.isRolling() || w.wanted() == 0 {
-		return 0
-	}
 	_, unavailable := w.fenceposts()
 	return min(unavailable, w.wanted())
 }
@@ -56,9 +53,9 @@ func resolve(value *intstr.IntOrString, replicas int32, round func(float64) floa
 	}
 	text, isPercent := strings.CutSuffix(value.StrVal, "%")
 	percent, err := strconv.Atoi(text)
-	if !isPercent || err != nil || percent < 0 {
+	if !isPercent || err != nil {
 		return 0
 	}
 	count := round(float64(percent) * float64(replicas) / 100)
-	return int32(min(count, math.MaxInt32))
+	return int32(min(max(0, count), math.MaxInt32))
 }

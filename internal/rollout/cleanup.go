@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -11,18 +10,15 @@ import (
 // with it, is never forgotten.
 func (w *wave) cleanUp() {
 	limit := w.deployment.Spec.RevisionHistoryLimit
-	if limit == nil || *limit == math.MaxInt32 {
+	if limit == nil {
 		return
 	}
 	alive := slices.DeleteFunc(slices.Clone(w.old), func(rs *replicaSet) bool { return rs.DeletionTimestamp != nil })
 	surplus := len(alive) - int(max(0, *limit))
-	if surplus <= 0 {
-		return
-	}
 	slices.SortStableFunc(alive, func(a, b *replicaSet) int {
 		return cmp.Compare(revisionOf(a.Annotations), revisionOf(b.Annotations))
 	})
-	for _, rs := range alive[:surplus] {
+	for _, rs := range alive[:max(0, surplus)] {
 		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || rs.Generation > rs.Status.ObservedGeneration {
 			continue
 		}

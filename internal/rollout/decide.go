@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -126,13 +127,7 @@ func (w *wave) find() {
 // sortedByAge is the oldest first; names decide between those of one second.
 func sortedByAge(sets []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
 	return slices.SortedFunc(slices.Values(sets), func(a, b *appsv1.ReplicaSet) int {
-		if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-			return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
-		}
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	})
 }
 

@@ -16,7 +16,9 @@ func (w *wave) recreate() {
 		w.writeRolloutStatus()
 		return
 	}
-	w.syncRevisions(true)
+	if w.next == nil {
+		w.syncRevisions(true)
+	}
 	w.resize(w.next, w.wanted(), "Recreate: no Pod of the old template is left")
 	if w.complete() {
 		w.cleanUp()

@@ -36,9 +36,6 @@ const revisionHistoryLimitBytes = 2000
 // syncRevisions gives the new ReplicaSet the next revision, and the
 // Deployment the same. With create, a missing new ReplicaSet is made.
 func (w *wave) syncRevisions(create bool) {
-	if w.next != nil && w.next.created {
-		return
-	}
 	revision := int64(0)
 	for _, rs := range w.old {
 		revision = max(revision, revisionOf(rs.Annotations))
@@ -100,19 +97,13 @@ func (w *wave) create(revision int64) {
 	}
 	w.next = &replicaSet{ReplicaSet: made, annotations: map[string]string{}, minReady: d.Spec.MinReadySeconds, created: true, cause: "the template is new"}
 	w.copyAnnotations(w.next)
-	w.next.replicas = w.wanted()
-	if w.isRolling() {
-		w.next.replicas = 0
-		w.next.replicas = w.roomForNew()
-	}
+	w.next.replicas = w.roomForNew()
 	w.noteSize(w.next)
-	if w.hasDeadline() {
-		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetCreated, "Created new replica set \""+made.Name+"\"")
-	}
+	w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetCreated, "Created new replica set \""+made.Name+"\"")
 }
 
+// withLabel adds the hash to labels that are ours to change.
 func withLabel(labels map[string]string, hash string) map[string]string {
-	labels = maps.Clone(labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
@@ -139,10 +130,10 @@ func (w *wave) noteSize(rs *replicaSet) {
 // revisionOf is 0 where there is none, or none that makes sense.
 func revisionOf(annotations map[string]string) int64 {
 	revision, err := strconv.ParseInt(annotations[RevisionAnnotation], 10, 64)
-	if err != nil || revision < 0 {
+	if err != nil {
 		return 0
 	}
-	return revision
+	return max(0, revision)
 }
 
 // appendRevision keeps the newest revisions that fit.
@@ -152,11 +143,7 @@ func appendRevision(history string, revision int64) string {
 		list = history + "," + list
 	}
 	for len(list) > revisionHistoryLimitBytes {
-		_, rest, found := strings.Cut(list, ",")
-		if !found {
-			return ""
-		}
-		list = rest
+		_, list, _ = strings.Cut(list, ",")
 	}
 	return list
 }

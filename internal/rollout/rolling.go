@@ -4,9 +4,8 @@ package rollout
 // available, within the bounds of maxSurge and maxUnavailable.
 func (w *wave) rollingUpdate() {
 	w.syncRevisions(true)
-	if w.created() || w.growNew() || w.shrinkOld() {
-		w.writeRolloutStatus()
-		return
+	if !w.created() && !w.growNew() {
+		w.shrinkOld()
 	}
 	if w.complete() {
 		w.cleanUp()
@@ -31,73 +30,44 @@ func (w *wave) roomForNew() int32 {
 	for _, rs := range w.all() {
 		current += int64(rs.replicas)
 	}
-	have := int32(0)
-	if w.next != nil {
-		have = w.next.replicas
-	}
+	have := w.next.replicas
 	most := int64(w.wanted()) + int64(w.maxSurge())
-	if current >= most {
-		return have
-	}
-	return have + int32(min(most-current, int64(w.wanted()-have)))
+	return have + int32(min(max(0, most-current), int64(w.wanted()-have)))
 }
 
 // shrinkOld takes old Pods down: first those that are not available anyway,
 // then as many as availability allows, from the oldest ReplicaSet on.
-func (w *wave) shrinkOld() bool {
-	oldPods, allPods := int64(0), int64(0)
-	for _, rs := range w.old {
-		oldPods += int64(rs.replicas)
-	}
-	if oldPods == 0 {
-		return false
-	}
-	allPods = oldPods + int64(w.next.replicas)
+func (w *wave) shrinkOld() {
 	least := int64(w.wanted() - w.maxUnavailable())
+	w.shrinkUnhealthy(least)
+	w.shrinkAvailable(least)
+}
+
+func (w *wave) shrinkUnhealthy(least int64) {
 	// New Pods that are not available yet count as if they were missing: a
 	// crashing new template must not take the old one's Pods down.
-	newUnavailable := int64(w.next.replicas - w.next.Status.AvailableReplicas)
-	budget := allPods - least - newUnavailable
-	if budget <= 0 {
-		return false
+	budget := int64(w.next.Status.AvailableReplicas) - least
+	for _, rs := range w.old {
+		budget += int64(rs.replicas)
 	}
-	cleaned := w.shrinkUnhealthy(budget)
-	scaled := w.shrinkAvailable(least)
-	return cleaned || scaled
-}
-
-func (w *wave) shrinkUnhealthy(budget int64) bool {
-	changed := false
 	for _, rs := range w.old {
 		unavailable := int64(rs.replicas - rs.Status.AvailableReplicas)
-		if budget <= 0 || rs.replicas == 0 || unavailable <= 0 {
-			continue
-		}
-		down := min(budget, unavailable)
+		down := max(0, min(budget, unavailable))
 		budget -= down
-		changed = w.resize(rs, rs.replicas-int32(down), "its Pods are not available") || changed
+		w.resize(rs, rs.replicas-int32(down), "its Pods are not available")
 	}
-	return changed
 }
 
-func (w *wave) shrinkAvailable(least int64) bool {
+func (w *wave) shrinkAvailable(least int64) {
 	available := int64(0)
 	for _, rs := range w.all() {
 		// What a ReplicaSet was told to lose, and has not lost yet, is
 		// available no more: counted, it would be spent twice.
 		available += int64(min(rs.Status.AvailableReplicas, rs.replicas))
 	}
-	changed := false
 	for _, rs := range w.old {
-		if available <= least {
-			break
-		}
-		down := min(available-least, int64(rs.replicas))
-		if down <= 0 {
-			continue
-		}
+		down := max(0, min(available-least, int64(rs.replicas)))
 		available -= down
-		changed = w.resize(rs, rs.replicas-int32(down), "enough other Pods are available") || changed
+		w.resize(rs, rs.replicas-int32(down), "enough other Pods are available")
 	}
-	return changed
 }

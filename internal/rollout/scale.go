@@ -85,7 +85,7 @@ func (w *wave) active() []*replicaSet {
 
 // saturated tells whether the new ReplicaSet has, and offers, all that is wanted.
 func (w *wave) saturated() bool {
-	if w.next == nil || w.next.created {
+	if w.next == nil {
 		return false
 	}
 	desired, ok := count(w.next.Annotations[DesiredReplicasAnnotation])
@@ -110,9 +110,6 @@ func (w *wave) scaleProportionally() {
 	sizes := make([]int64, len(sets))
 	for i, rs := range sets {
 		share := w.share(rs, toAdd-added)
-		if toAdd == 0 {
-			share = 0
-		}
 		sizes[i] = int64(rs.replicas) + share
 		added += share
 	}
@@ -129,39 +126,26 @@ func (w *wave) scaleProportionally() {
 // bySize puts the largest first; of equal ones the newer first when growing,
 // the older first when shrinking.
 func bySize(a, b *replicaSet, growing bool) int {
-	if order := cmp.Compare(b.replicas, a.replicas); order != 0 {
-		return order
-	}
-	order := a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
-	if order == 0 {
-		order = cmp.Compare(a.Name, b.Name)
-	}
+	byAge := cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	if growing {
-		return -order
+		byAge = -byAge
 	}
-	return order
+	return cmp.Or(cmp.Compare(b.replicas, a.replicas), byAge)
 }
 
 // share is what one ReplicaSet gets of the replicas left to add (or, below 0,
 // to take away): its part of the size before, measured by what the maximum was
 // then.
 func (w *wave) share(rs *replicaSet, left int64) int64 {
-	if rs.replicas == 0 || left == 0 {
-		return 0
-	}
-	fraction := w.fraction(rs)
-	if left > 0 {
-		return min(max(fraction, 0), left)
-	}
-	return max(min(fraction, 0), left)
+	return min(max(w.fraction(rs), min(0, left)), max(0, left))
 }
 
 func (w *wave) fraction(rs *replicaSet) int64 {
 	if w.wanted() == 0 {
 		return -int64(rs.replicas)
 	}
-	before, ok := count(rs.Annotations[MaxReplicasAnnotation])
-	if !ok || before == 0 {
+	before, _ := count(rs.Annotations[MaxReplicasAnnotation])
+	if before == 0 {
 		// Somebody has spoilt the annotation: what there is now is the
 		// best guess at what the maximum was.
 		before = w.deployment.Status.Replicas

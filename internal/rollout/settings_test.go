@@ -17,6 +17,9 @@ import (
 
 func bound(text string) *intstr.IntOrString {
 	value := intstr.Parse(text)
+	if word, ok := strings.CutPrefix(text, "text:"); ok {
+		value = intstr.FromString(word)
+	}
 	return &value
 }
 
@@ -35,12 +38,16 @@ func (w *world) changeDeployment(settings []string) error {
 			spec.Strategy.RollingUpdate.MaxSurge = bound(value)
 		case "unavailable":
 			spec.Strategy.RollingUpdate.MaxUnavailable = bound(value)
+		case "unbounded":
+			spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{}
 		case "strategy":
 			spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.DeploymentStrategyType(value)}
 		case "paused", "resumed":
 			spec.Paused = name == "paused"
 		case "minReady":
 			spec.MinReadySeconds = number
+		case "unlimited":
+			spec.RevisionHistoryLimit = nil
 		case "limit":
 			spec.RevisionHistoryLimit = &number
 		case "deadline":
@@ -54,6 +61,9 @@ func (w *world) changeDeployment(settings []string) error {
 			w.deployment.Status.CollisionCount = &number
 		case "selector":
 			spec.Selector = &metav1.LabelSelector{}
+			if value == "expression" {
+				spec.Selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "app", Operator: metav1.LabelSelectorOpExists}}
+			}
 		default:
 			return fmt.Errorf("no such setting of a Deployment: %q", name)
 		}
@@ -102,6 +112,10 @@ func (w *world) change(rs *appsv1.ReplicaSet, setting string) error {
 		status.ReadyReplicas = number
 	case "available":
 		status.AvailableReplicas = number
+	case "terminating":
+		status.TerminatingReplicas = &number
+	case "as-old-as":
+		rs.CreationTimestamp = w.sets[value].CreationTimestamp
 	case "observed":
 		status.ObservedGeneration = int64(number)
 	case "revision":
@@ -123,6 +137,10 @@ func (w *world) change(rs *appsv1.ReplicaSet, setting string) error {
 		rs.DeletionTimestamp = &metav1.Time{Time: w.now}
 	case "failure":
 		status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: value}}
+	case "over":
+		status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionFalse, Reason: "Over", Message: value}}
+	case "other":
+		status.Conditions = []appsv1.ReplicaSetCondition{{Type: "Other", Status: corev1.ConditionTrue, Reason: "Other", Message: value}}
 	case "well":
 		status.Conditions = nil
 	default:

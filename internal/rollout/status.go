@@ -144,8 +144,6 @@ func (w *wave) timedOut(current *appsv1.DeploymentCondition) bool {
 	switch {
 	case current == nil, current.Reason == NewReplicaSetAvailable:
 		return false
-	case current.Reason == ProgressDeadlineExceeded:
-		return true
 	default:
 		return w.now.After(w.deadline(current))
 	}

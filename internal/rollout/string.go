@@ -19,8 +19,11 @@ func (d Decision) String() string {
 		fmt.Fprintf(&out, "%s: %s\n", describe(action), action.Why())
 	}
 	s := d.Status
-	fmt.Fprintf(&out, "status: replicas=%d updated=%d ready=%d available=%d unavailable=%d observed=%d\n",
-		s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.UnavailableReplicas, s.ObservedGeneration)
+	fmt.Fprintf(&out, "status: replicas=%d updated=%d ready=%d available=%d unavailable=%d", s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.UnavailableReplicas)
+	if s.TerminatingReplicas != nil && *s.TerminatingReplicas > 0 {
+		fmt.Fprintf(&out, " terminating=%d", *s.TerminatingReplicas)
+	}
+	fmt.Fprintf(&out, " observed=%d\n", s.ObservedGeneration)
 	for _, c := range s.Conditions {
 		fmt.Fprintf(&out, "  %s=%s %s: %s\n", c.Type, c.Status, c.Reason, c.Message)
 	}

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -145,8 +146,58 @@ func (w *world) sorted() []*appsv1.ReplicaSet {
 }
 
 func (w *world) decide() rollout.Decision {
-	w.last = rollout.Decide(rollout.Snapshot{Now: w.now, Deployment: w.deployment, ReplicaSets: w.sorted(), Pods: w.pods})
+	sets := w.sorted()
+	slices.Reverse(sets) // their order is to mean nothing
+	w.last = rollout.Decide(rollout.Snapshot{Now: w.now, Deployment: w.deployment, ReplicaSets: sets, Pods: w.pods})
+	if err := errors.Join(checkEvents(w.last), checkConditions(w.deployment.Status.Conditions, w.last.Status.Conditions, w.now)); err != nil {
+		panic(err)
+	}
 	return w.last
+}
+
+// checkEvents looks whether every change of a size is told, as it is.
+func checkEvents(d rollout.Decision) error {
+	for _, action := range d.Actions {
+		var event *rollout.Event
+		name, from, to := "", int32(0), int32(0)
+		switch a := action.(type) {
+		case rollout.Create:
+			event, name, to = a.Event, a.ReplicaSet.Name, *a.ReplicaSet.Spec.Replicas
+		case rollout.Update:
+			event, name, from, to = a.Event, a.Name, a.From, a.To
+		}
+		want := ""
+		switch {
+		case from < to:
+			want = fmt.Sprintf("Normal ScalingReplicaSet Scaled up replica set %s from %d to %d", name, from, to)
+		case from > to:
+			want = fmt.Sprintf("Normal ScalingReplicaSet Scaled down replica set %s from %d to %d", name, from, to)
+		}
+		got := ""
+		if event != nil {
+			got = event.Type + " " + event.Reason + " " + event.Message
+		}
+		if got != want {
+			return fmt.Errorf("the event of %T is %q, want %q", action, got, want)
+		}
+	}
+	return nil
+}
+
+// checkConditions looks whether a transition is what a condition's status made.
+func checkConditions(before, after []appsv1.DeploymentCondition, now time.Time) error {
+	for _, is := range after {
+		want := metav1.NewTime(now)
+		for _, was := range before {
+			if was.Type == is.Type && was.Status == is.Status {
+				want = was.LastTransitionTime
+			}
+		}
+		if !is.LastTransitionTime.Equal(&want) {
+			return fmt.Errorf("%s=%s says that it changed at %v, want %v", is.Type, is.Status, is.LastTransitionTime, want)
+		}
+	}
+	return nil
 }
 
 // apply does what was decided last, as an API server would.

@@ -1,0 +1,61 @@
+package rollout_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"coxswain.dev/cox/internal/rollout"
+)
+
+// The ReplicaSet that is made, whole, and the Deployment as it was.
+func TestANewReplicaSet(t *testing.T) {
+	for name, selector := range map[string]*metav1.LabelSelector{
+		"of labels": {MatchLabels: map[string]string{"app": "web"}},
+		"of expressions": {MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: "app", Operator: metav1.LabelSelectorOpExists}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.deployment.Spec.Selector = selector
+			w.deployment.Spec.MinReadySeconds = 7
+			before := w.deployment.DeepCopy()
+			var made *appsv1.ReplicaSet
+			for _, action := range w.decide().Actions {
+				if create, ok := action.(rollout.Create); ok {
+					made = create.ReplicaSet
+				}
+			}
+			if made == nil {
+				t.Fatal("nothing was made")
+			}
+
+			hash := rollout.Hash(&before.Spec.Template, nil)
+			labels := map[string]string{"app": "web", "pod-template-hash": hash}
+			wantSelector := selector.DeepCopy()
+			if wantSelector.MatchLabels == nil {
+				wantSelector.MatchLabels = map[string]string{}
+			}
+			wantSelector.MatchLabels["pod-template-hash"] = hash
+			replicas := int32(3)
+			want := &appsv1.ReplicaSet{
+				ObjectMeta: metav1.ObjectMeta{
+					Name: "web-" + hash, Namespace: "default", Labels: labels, OwnerReferences: w.owner(),
+					Annotations: map[string]string{
+						rollout.RevisionAnnotation: "1", rollout.DesiredReplicasAnnotation: "3", rollout.MaxReplicasAnnotation: "4",
+					},
+				},
+				Spec: appsv1.ReplicaSetSpec{Replicas: &replicas, MinReadySeconds: 7, Selector: wantSelector, Template: *before.Spec.Template.DeepCopy()},
+			}
+			want.Spec.Template.Labels = labels
+			if diff := cmp.Diff(want, made); diff != "" {
+				t.Errorf("the new ReplicaSet (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, w.deployment); diff != "" {
+				t.Errorf("the Deployment was changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
