@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -110,7 +109,7 @@ func parseManifest(source string, object []byte) ([]manifest, error) {
 		Items           []json.RawMessage `json:"items"`
 	}
 	if err := json.Unmarshal(object, &m); err != nil {
-		return nil, fmt.Errorf("%s is no Kubernetes object: %w", source, err)
+		return nil, fmt.Errorf("%s: %s", source, jsonMistake(err))
 	}
 	switch {
 	case m.Kind == "":
@@ -134,25 +133,3 @@ func parseManifest(source string, object []byte) ([]manifest, error) {
 	}
 	return []manifest{{m.TypeMeta, m.Metadata, source, object}}, nil
 }
-
-// bareKey is a line that is a key without its colon.
-var bareKey = regexp.MustCompile(`^(\s*(?:- )?)([A-Za-z][A-Za-z0-9]*)\s*$`)
-
-// yamlMistake says what is wrong with a file that is no YAML: most often a
-// key lacks its colon, or a tab was used.
-func yamlMistake(content []byte, err error) string {
-	lines := strings.Split(string(content), "\n")
-	for i, line := range lines {
-		text := strings.TrimRight(line, "\r")
-		if strings.HasPrefix(strings.TrimLeft(text, " "), "\t") {
-			return fmt.Sprintf("line %d begins with a tab: YAML takes only spaces", i+1)
-		}
-		match := bareKey.FindStringSubmatch(text)
-		if match != nil && i+1 < len(lines) && indentOf(lines[i+1]) > indentOf(text) && strings.Contains(lines[i+1], ":") {
-			return fmt.Sprintf("line %d: %q lacks its colon: write %s:", i+1, match[2], match[2])
-		}
-	}
-	return fmt.Sprintf("this is no YAML: %v", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
-}
-
-func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }

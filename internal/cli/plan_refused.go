@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -27,23 +28,28 @@ func outcomeOf(update *planned, after *appsv1.Deployment, err error) (*planned, 
 	return update, nil
 }
 
+// strictError begins what the API says of unknown fields.
+const strictError = "strict decoding error: "
+
 // refusals are the reasons for which the API does not take a Deployment, one
 // for each field that is wrong.
 func refusals(status metav1.Status, namespace string) []plan.Problem {
 	if status.Reason == metav1.StatusReasonInvalid && status.Details != nil && len(status.Details.Causes) > 0 {
 		var all []plan.Problem
 		for _, cause := range status.Details.Causes {
-			all = append(all, plan.Problem{Stops: true, Cause: "Field", Message: fmt.Sprintf("%s: %s", cause.Field, cause.Message), Advice: adviceForField(cause)})
+			message := fmt.Sprintf("%s: %s", cause.Field, cause.Message)
+			if _, fields, unknown := strings.Cut(message, strictError); unknown {
+				message = fields
+			}
+			all = append(all, plan.Problem{Stops: true, Cause: "Field", Message: message, Advice: adviceForField(cause)})
 		}
 		return all
 	}
 	problem := plan.Problem{Stops: true, Cause: string(status.Reason), Message: status.Message}
 	switch {
-	case strings.Contains(status.Message, "strict decoding error"):
+	case strings.Contains(status.Message, strictError):
 		problem.Cause = "Field"
-		if _, fields, found := strings.Cut(status.Message, "strict decoding error: "); found {
-			problem.Message = fields
-		}
+		_, problem.Message, _ = strings.Cut(status.Message, strictError)
 	case status.Reason == metav1.StatusReasonNotFound && status.Details != nil && status.Details.Kind == "namespaces":
 		problem.Cause, problem.Advice = "Namespace", "create it first: kubectl create namespace "+namespace
 	case status.Reason == metav1.StatusReasonNotFound:
@@ -70,7 +76,7 @@ func adviceForField(cause metav1.StatusCause) string {
 // podRefusal sorts out why the API takes no Pod of the new template. ok is
 // false if that does not say whether the controller's Pods are refused: the
 // user may not make Pods, or the API did not answer.
-func podRefusal(err error) (problem plan.Problem, ok bool) {
+func podRefusal(err error, ranges []corev1.LimitRange) (problem plan.Problem, ok bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return plan.Problem{}, false
@@ -90,7 +96,21 @@ func podRefusal(err error) (problem plan.Problem, ok bool) {
 			return plan.Problem{Cause: known.cause, Message: withoutSubject(message), Advice: known.advice}, true
 		}
 	}
+	if details := status.Status().Details; details != nil && apierrors.IsInvalid(err) && len(details.Causes) > 0 {
+		return invalidPod(details.Causes[0], ranges), true
+	}
 	return plan.Problem{Cause: "Admission", Message: withoutSubject(message), Advice: "change the template so that the API takes its Pods"}, true
+}
+
+// invalidPod is a Pod that became wrong by what the API added to it, since the
+// template itself was taken: most often a limit that a LimitRange gives.
+func invalidPod(cause metav1.StatusCause, ranges []corev1.LimitRange) plan.Problem {
+	problem := plan.Problem{Cause: "Field", Message: fmt.Sprintf("%s: %s", cause.Field, cause.Message), Advice: "change the template so that the API takes its Pods"}
+	if len(ranges) > 0 && strings.Contains(cause.Field, "resources") {
+		problem.Cause = "LimitRange"
+		problem.Advice = fmt.Sprintf("LimitRange %s sets what the template leaves out: state requests and limits that fit together", ranges[0].Name)
+	}
+	return problem
 }
 
 // isQuota tells whether an error is a quota's. The plan foresees those itself,

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/client-go/rest"
 
 	"coxswain.dev/cox/internal/plan"
 )
@@ -114,7 +115,7 @@ func (s *session) namespaceOf(m manifest) (string, error) {
 func (s *session) applyDry(ctx context.Context, namespace string, m manifest) (*planned, error) {
 	update := &planned{namespace: namespace, name: m.Metadata.Name}
 	path := fmt.Sprintf("/apis/%s/namespaces/%s/deployments", m.APIVersion, namespace)
-	current, err := s.AppsV1().RESTClient().Get().AbsPath(path, m.Metadata.Name).SetHeader("Accept", "application/json").DoRaw(ctx)
+	current, err := rawAnswer(ctx, s.AppsV1().RESTClient().Get().AbsPath(path, m.Metadata.Name))
 	request := s.AppsV1().RESTClient().Post().AbsPath(path).Body(m.json).SetHeader("Content-Type", "application/json")
 	switch {
 	case apierrors.IsNotFound(err):
@@ -130,8 +131,8 @@ func (s *session) applyDry(ctx context.Context, namespace string, m manifest) (*
 		}
 		request = s.AppsV1().RESTClient().Patch(kind).AbsPath(path, m.Metadata.Name).Body(patch)
 	}
-	answer, err := request.SetHeader("Accept", "application/json").Param("dryRun", metav1.DryRunAll).
-		Param("fieldValidation", metav1.FieldValidationStrict).Param("fieldManager", planManager).DoRaw(ctx)
+	answer, err := rawAnswer(ctx, request.Param("dryRun", metav1.DryRunAll).
+		Param("fieldValidation", metav1.FieldValidationStrict).Param("fieldManager", planManager))
 	if err != nil {
 		return outcomeOf(update, nil, err)
 	}
@@ -140,6 +141,15 @@ func (s *session) applyDry(ctx context.Context, namespace string, m manifest) (*
 		return nil, fmt.Errorf("%s: the API's answer: %w", m.source, err)
 	}
 	return outcomeOf(update, after, nil)
+}
+
+// rawAnswer is the API's answer in JSON, or its error as the API says it.
+func rawAnswer(ctx context.Context, request *rest.Request) ([]byte, error) {
+	result := request.SetHeader("Accept", "application/json").Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	return result.Raw()
 }
 
 // threeWayPatch is what kubectl apply sends: what the manifest says, without

@@ -36,16 +36,9 @@ The exit code is 0 whether there is a difference or not, 1 for an error.`,
 		if err != nil {
 			return err
 		}
-		var numbers []int64
-		for _, text := range rest {
-			number, err := parseRevision(text)
-			if err != nil {
-				return err
-			}
-			numbers = append(numbers, number)
-		}
-		if len(numbers) > 2 {
-			return fmt.Errorf("give at most two revisions (got %d)", len(numbers))
+		numbers, err := parseRevisions(rest)
+		if err != nil {
+			return err
 		}
 		session, err := connection.open(command.ErrOrStderr())
 		if err != nil {
@@ -62,6 +55,22 @@ The exit code is 0 whether there is a difference or not, 1 for an error.`,
 		return diff.write(command.OutOrStdout(), output)
 	}
 	return command
+}
+
+// parseRevisions reads at most two numbers.
+func parseRevisions(texts []string) ([]int64, error) {
+	if len(texts) > 2 {
+		return nil, fmt.Errorf("give at most two revisions (got %d)", len(texts))
+	}
+	var numbers []int64
+	for _, text := range texts {
+		number, err := parseRevision(text)
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, nil
 }
 
 // checkOutput refuses what -o does not know.

@@ -14,6 +14,8 @@
 //	pods.go        the Model: how a Pod starts and stops
 //	room.go        nodes, and what is free on them
 //	charge.go      quotas, and what is left of them
+//	problems.go    what stops it, and what is to be known
+//	outcome.go     how it ends
 //	references.go  what a Pod needs to be there, such as a ConfigMap
 //
 // It knows no rule of a rollout itself, changes nothing that it is given, and

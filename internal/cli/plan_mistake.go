@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// bareKey is a line that is a key without its colon.
+var bareKey = regexp.MustCompile(`^(\s*(?:- )?)([A-Za-z][A-Za-z0-9]*)\s*$`)
+
+// yamlMistake says what is wrong with a file that is no YAML: most often a
+// key lacks its colon, or a tab was used.
+func yamlMistake(content []byte, err error) string {
+	lines := strings.Split(string(content), "\n")
+	for i, line := range lines {
+		text := strings.TrimRight(line, "\r")
+		if strings.HasPrefix(strings.TrimLeft(text, " "), "\t") {
+			return fmt.Sprintf("line %d begins with a tab: YAML takes only spaces", i+1)
+		}
+		match := bareKey.FindStringSubmatch(text)
+		if match != nil && i+1 < len(lines) && indentOf(lines[i+1]) > indentOf(text) && strings.Contains(lines[i+1], ":") {
+			return fmt.Sprintf("line %d: %q lacks its colon: write %s:", i+1, match[2], match[2])
+		}
+	}
+	return fmt.Sprintf("this is no YAML: %v", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+}
+
+// jsonMistake says which field has a value of the wrong type.
+func jsonMistake(err error) string {
+	var mistake *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistake) && mistake.Field == "":
+		return fmt.Sprintf("this is a %s, not an object: begin with apiVersion:, kind: and metadata:", mistake.Value)
+	case errors.As(err, &mistake):
+		value := strings.NewReplacer("array", "list", "object", "mapping (key: value)").Replace(mistake.Value)
+		return fmt.Sprintf("%s is a %s: it must be a %s", strings.TrimPrefix(mistake.Field, "ObjectMeta."), value, kindName(mistake.Type))
+	default:
+		return err.Error()
+	}
+}
+
+// kindName is what a Go type is in YAML.
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "mapping (key: value)"
+	case reflect.Slice:
+		return "list"
+	default:
+		return t.Kind().String()
+	}
+}
+
+func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
