@@ -34,9 +34,6 @@ func newQuotas(b *base) (*loop, error) {
 	}
 	c.counters = newObjectCounters(b, c.recount)
 	c.loop.reconcile = c.reconcile
-	if err := c.charges.watch(c.quotas); err != nil {
-		return nil, err
-	}
 	if err := onAny(c.quotas, func(q *corev1.ResourceQuota) { c.queue.Add(keyOf(q)) }); err != nil {
 		return nil, err
 	}
@@ -70,6 +67,7 @@ func (c *quotas) reconcile(ctx context.Context, k key) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	before := item.(*corev1.ResourceQuota)
+	settled := c.charges.settled(k, before.Status.Used)
 	used, wakeAt, err := c.used(ctx, before)
 	if err != nil {
 		return time.Time{}, err
@@ -78,7 +76,7 @@ func (c *quotas) reconcile(ctx context.Context, k key) (time.Time, error) {
 	if equality.Semantic.DeepEqual(before.Status, status) {
 		return wakeAt, nil
 	}
-	if settled := c.charges.settled(k); lowers(before.Status.Used, used) && now().Before(settled) {
+	if lowers(before.Status.Used, used) && now().Before(settled) {
 		return sooner(wakeAt, settled), nil
 	}
 	changed := before.DeepCopy()
@@ -90,7 +88,7 @@ func (c *quotas) reconcile(ctx context.Context, k key) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	c.charges.own(k, written.ResourceVersion)
+	c.charges.own(k, written.Status.Used)
 	c.own.wrote(k, c.quotas, written)
 	return wakeAt, nil
 }

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/client-go/tools/cache"
 )
 
 // settleTime is how long after a charge its object may be on its way to the
@@ -14,54 +13,40 @@ import (
 // would be missing from the count, and another could be let in for it.
 const settleTime = 500 * time.Millisecond
 
-// charges remembers when admission last charged a quota.
+// charges remembers when a quota's use was last seen to be changed by others:
+// by admission, which charges for what it lets in.
 type charges struct {
-	mu sync.Mutex
-	// seen is when a charge was seen, ours is the version of our own last
-	// write, which is none.
+	mu   sync.Mutex
 	seen map[key]time.Time
-	ours map[key]string
+	// used is the use that was last seen, or written by us.
+	used map[key]corev1.ResourceList
 }
 
-func newCharges() *charges { return &charges{seen: map[key]time.Time{}, ours: map[key]string{}} }
-
-// watch notes every change of a quota's use that others made.
-func (c *charges) watch(informer cache.SharedIndexInformer) error {
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(old, obj any) {
-		before, after := old.(*corev1.ResourceQuota), obj.(*corev1.ResourceQuota)
-		if equality.Semantic.DeepEqual(before.Status.Used, after.Status.Used) {
-			return
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if k := keyOf(after); c.ours[k] != after.ResourceVersion {
-			c.seen[k] = now()
-		}
-	}})
-	return err
+func newCharges() *charges {
+	return &charges{seen: map[key]time.Time{}, used: map[key]corev1.ResourceList{}}
 }
 
-// own notes our own write. If its event was quicker, the next lowering waits
-// in vain for a moment.
-func (c *charges) own(k key, version string) {
+// settled is when all that was charged for up to this state of a quota can be
+// counted on. It goes by the state itself: an event may come after it.
+func (c *charges) settled(k key, used corev1.ResourceList) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ours[k] = version
-}
-
-// settled is when all that was charged can be counted on.
-func (c *charges) settled(k key) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if seen, charged := c.seen[k]; charged {
-		return seen.Add(settleTime)
+	if before, known := c.used[k]; !known || !equality.Semantic.DeepEqual(before, used) {
+		c.seen[k], c.used[k] = now(), used
 	}
-	return time.Time{}
+	return c.seen[k].Add(settleTime)
+}
+
+// own notes our own write, which charges for nothing.
+func (c *charges) own(k key, used corev1.ResourceList) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used[k] = used
 }
 
 func (c *charges) forget(k key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.seen, k)
-	delete(c.ours, k)
+	delete(c.used, k)
 }
