@@ -2,7 +2,7 @@ package replicas
 
 import (
 	"cmp"
-	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -44,10 +44,10 @@ func compareCost(a, b *corev1.Pod, onNode map[string]int, now time.Time) int {
 		cmp.Compare(deletionCost(a), deletionCost(b)),
 		// From the node that has more of them.
 		cmp.Compare(onNode[b.Spec.NodeName], onNode[a.Spec.NodeName]),
-		youngerFirst(sinceA, sinceB, readyA && readyB, now),
+		youngerFirst(sinceA, sinceB, now),
 		cmp.Compare(restarts(b), restarts(a)),
 		cmp.Compare(sidecarRestarts(b), sidecarRestarts(a)),
-		youngerFirst(a.CreationTimestamp, b.CreationTimestamp, true, now),
+		youngerFirst(a.CreationTimestamp, b.CreationTimestamp, now),
 		cmp.Compare(a.UID, b.UID),
 	)
 }
@@ -105,21 +105,14 @@ func isSidecar(pod *corev1.Pod, name string) bool {
 
 // youngerFirst compares ages on a logarithmic scale, so that Pods of about the
 // same age are equal and chance decides (KEP-2185).
-func youngerFirst(a, b metav1.Time, both bool, now time.Time) int {
-	if !both || a.Equal(&b) {
-		return 0
-	}
+func youngerFirst(a, b metav1.Time, now time.Time) int {
 	if a.IsZero() || b.IsZero() {
 		return compareBool(a.IsZero(), b.IsZero()) * -1
 	}
 	return cmp.Compare(ageRank(a, now), ageRank(b, now))
 }
 
-// ageRank is the logarithm of an age in nanoseconds; -1 for none.
-func ageRank(since metav1.Time, now time.Time) int64 {
-	age := now.Sub(since.Time)
-	if age <= 0 {
-		return -1
-	}
-	return int64(math.Log2(float64(age)))
+// ageRank is the logarithm of an age: the bits of its nanoseconds, 0 for none.
+func ageRank(since metav1.Time, now time.Time) int {
+	return bits.Len64(uint64(max(0, now.Sub(since.Time))))
 }

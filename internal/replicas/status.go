@@ -63,7 +63,7 @@ func maskNames(message, prefix string) string {
 	return strings.Join(parts, prefix)
 }
 
-// readySince is when a Pod became ready, if it is.
+// readySince is when a Pod became ready, if it is; zero if it is not.
 func readySince(pod *corev1.Pod) (metav1.Time, bool) {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
@@ -87,10 +87,7 @@ func availableFrom(since metav1.Time, minReadySeconds int32) (at time.Time, know
 func nextAvailable(active []*corev1.Pod, minReadySeconds int32, now time.Time) time.Time {
 	var next time.Time
 	for _, pod := range active {
-		since, ready := readySince(pod)
-		if !ready {
-			continue
-		}
+		since, _ := readySince(pod)
 		if at, known := availableFrom(since, minReadySeconds); known && at.After(now) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}

@@ -56,7 +56,7 @@ func (w *world) Answer() string { return w.decide().String() }
 
 // Do reads one line:
 //
-//	set [replicas=N] [selector=k=v,…] [template=k=v,…] [minReady=N] [generation=N] [deleting]
+//	set [replicas=N] [selector=k=v,…] [template=k=v,…|none] [minReady=N] [generation=N] [deleting]
 //	pod NAME [settings of podOf]      a Pod that the set may own
 //	related NAME [settings of podOf]  a Pod of a sibling set
 //	gone NAME                         the Pod has left the store
@@ -114,6 +114,10 @@ func (w *world) changeSet(settings []string) error {
 		case "deleting":
 			w.set.Meta.DeletionTimestamp = &metav1.Time{Time: w.now}
 		case "template":
+			if value == "none" {
+				w.set.Template = nil
+				continue
+			}
 			w.set.Template.Labels = labelsOf(value)
 		case "selector":
 			w.set.Selector = labels.SelectorFromSet(labelsOf(value))
