@@ -42,9 +42,7 @@ func Kubectl(args []string) int {
 	}
 	if text := message.String(); text != "" {
 		io.WriteString(os.Stderr, withNewline(text))
-		if hint := nearNames(flags, text); hint != "" {
-			io.WriteString(os.Stderr, hint)
-		}
+		io.WriteString(os.Stderr, nearNames(flags, text)+yamlHint(text))
 	}
 	return code
 }

@@ -88,7 +88,10 @@ func parseManifests(source string, content []byte) ([]manifest, error) {
 		}
 		object, err := yaml.YAMLToJSON(document)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s", source, yamlMistake(content, err))
+			if mistake, known := yamlMistake(content); known {
+				return nil, fmt.Errorf("%s: %s", source, mistake)
+			}
+			return nil, fmt.Errorf("%s: this is no YAML: %w", source, err)
 		}
 		if string(object) == "null" {
 			continue // comments only

@@ -12,21 +12,21 @@ import (
 // bareKey is a line that is a key without its colon.
 var bareKey = regexp.MustCompile(`^(\s*(?:- )?)([A-Za-z][A-Za-z0-9]*)\s*$`)
 
-// yamlMistake says what is wrong with a file that is no YAML: most often a
-// key lacks its colon, or a tab was used.
-func yamlMistake(content []byte, err error) string {
+// yamlMistake says what is wrong with a file that is no YAML, if it is what it
+// most often is: a key lacks its colon, or a tab was used.
+func yamlMistake(content []byte) (mistake string, known bool) {
 	lines := strings.Split(string(content), "\n")
 	for i, line := range lines {
 		text := strings.TrimRight(line, "\r")
 		if strings.HasPrefix(strings.TrimLeft(text, " "), "\t") {
-			return fmt.Sprintf("line %d begins with a tab: YAML takes only spaces", i+1)
+			return fmt.Sprintf("line %d begins with a tab: YAML takes only spaces", i+1), true
 		}
 		match := bareKey.FindStringSubmatch(text)
 		if match != nil && i+1 < len(lines) && indentOf(lines[i+1]) > indentOf(text) && strings.Contains(lines[i+1], ":") {
-			return fmt.Sprintf("line %d: %q lacks its colon: write %s:", i+1, match[2], match[2])
+			return fmt.Sprintf("line %d: %q lacks its colon: write %s:", i+1, match[2], match[2]), true
 		}
 	}
-	return fmt.Sprintf("this is no YAML: %v", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+	return "", false
 }
 
 // jsonMistake says which field has a value of the wrong type.

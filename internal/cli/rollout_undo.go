@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
@@ -139,6 +140,9 @@ func (r *revisions) undone(target revision, dryRun string) string {
 	}
 	if d.Spec.Paused {
 		text += fmt.Sprintf("It is paused: no Pod changes before kubectl rollout resume deployment/%s -n %s\n", d.Name, d.Namespace)
+	}
+	if d.Annotations[corev1.LastAppliedConfigAnnotation] != "" && dryRun == "none" {
+		text += "It was made by kubectl apply: applying the same file again brings the change back.\n"
 	}
 	return text
 }

@@ -60,6 +60,10 @@ func (w *world) problems(in Input) []Problem {
 		all = append(all, p)
 	}
 	all = append(all, w.ofTime(ends)...)
+	if w.decisions > mostDecisions {
+		all = append(all, Problem{Stops: true, Cause: "Plan", Message: fmt.Sprintf("it takes more than %d decisions: what comes after them was not foreseen", mostDecisions),
+			Advice: "try it with fewer replicas, or a greater maxSurge"})
+	}
 	all = append(all, in.Notes...)
 	slices.SortStableFunc(all, func(a, b Problem) int {
 		switch {
