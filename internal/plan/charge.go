@@ -14,8 +14,11 @@ import (
 	"coxswain.dev/cox/internal/quota"
 )
 
-// makeRoomFirst is what helps where there is no room for the surge.
-const makeRoomFirst = "set maxSurge: 0 with maxUnavailable: 1 so that old Pods make room first"
+// What helps where there is no room for a Pod.
+const (
+	raiseQuota = "raise the quota"
+	freeNodes  = "lower the Pods' requests, or free room"
+)
 
 // quotaLeft is a quota with what is used of it.
 type quotaLeft struct {
@@ -119,7 +122,11 @@ func (q *quotaLeft) refusal(u usage) *Problem {
 	if len(requested) == 0 {
 		return nil
 	}
-	return &Problem{Cause: "ResourceQuota", Advice: "raise the quota, or " + makeRoomFirst,
+	advice := raiseQuota
+	if u.pod == nil {
+		advice = "raise the quota, or lower revisionHistoryLimit so that fewer old ReplicaSets are kept"
+	}
+	return &Problem{Cause: "ResourceQuota", Advice: advice,
 		Message: fmt.Sprintf("exceeded quota: %s, requested: %s, used: %s, limited: %s", q.Name, amountsText(requested), amountsText(used), amountsText(limited))}
 }
 

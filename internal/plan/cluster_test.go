@@ -133,6 +133,9 @@ func (c *cluster) countQuotas() {
 		for _, p := range c.in.Pods {
 			w.addUsage(usageOfPod(p, c.in.Now), 1)
 		}
+		for range c.in.ReplicaSets {
+			w.addUsage(countedReplicaSet, 1)
+		}
 		q.Status.Used = left[0].used
 	}
 }
@@ -207,6 +210,10 @@ func (c *cluster) change(settings []string) error {
 			spec.RevisionHistoryLimit = &number
 		case "deadline":
 			spec.ProgressDeadlineSeconds = &number
+		case "hostPort":
+			main.Ports = []corev1.ContainerPort{{ContainerPort: number, HostPort: number, Protocol: corev1.ProtocolTCP}}
+		case "grace":
+			spec.Template.Spec.TerminationGracePeriodSeconds = &parsed
 		case "sleep":
 			main.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: parsed}}}
 		default:

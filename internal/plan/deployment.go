@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,24 +23,37 @@ func (w *world) decideDeployment() bool {
 		pods[uid] = w.podList(uid)
 	}
 	decision := rollout.Decide(rollout.Snapshot{Now: w.now, Deployment: w.deployment, ReplicaSets: w.sorted(), Pods: pods})
-	w.wakeAt = decision.WakeAt
-	changed := !equality.Semantic.DeepEqual(decision.Status, w.deployment.Status)
-	if exceeded(decision.Status) && !exceeded(w.deployment.Status) && w.deadlineAt.IsZero() {
-		w.deadlineAt = w.now
-	}
-	w.deployment.Status = decision.Status
-	var steps []Step
-	for _, action := range decision.Actions {
-		done, step := w.apply(action)
-		changed = changed || done
-		if done && step != nil {
-			steps = append(steps, *step)
-		}
-	}
+	before := w.deployment.Status.CollisionCount
+	done, steps := w.applyAll(decision.Actions)
 	if len(steps) > 0 {
 		w.waves = append(w.waves, Wave{AtSeconds: w.sinceStart(), Steps: steps})
 	}
+	if done < len(decision.Actions) {
+		// As in the controller, what comes after a failure waits: the status too.
+		w.wakeAt = time.Time{}
+		return done > 0 || w.deployment.Status.CollisionCount != before
+	}
+	changed := done > 0 || !equality.Semantic.DeepEqual(decision.Status, w.deployment.Status)
+	if exceeded(decision.Status) && !exceeded(w.deployment.Status) && w.deadlineAt.IsZero() {
+		w.deadlineAt = w.now
+	}
+	w.deployment.Status, w.wakeAt = decision.Status, decision.WakeAt
 	return changed
+}
+
+// applyAll does actions until one fails. It returns how many were done, and the
+// steps among them that are to be shown.
+func (w *world) applyAll(actions []rollout.Action) (done int, steps []Step) {
+	for i, action := range actions {
+		ok, step := w.apply(action)
+		if !ok {
+			return i, steps
+		}
+		if step != nil {
+			steps = append(steps, *step)
+		}
+	}
+	return len(actions), steps
 }
 
 // apply does one action as the API would. It returns whether it was done, and
@@ -93,7 +107,7 @@ func (w *world) create(a rollout.Create) (bool, *Step) {
 				collisions += *before
 			}
 			w.deployment.Status.CollisionCount = &collisions
-			return true, nil
+			return false, nil
 		}
 	}
 	if problem := w.charge(countedReplicaSet); problem != nil {

@@ -3,7 +3,7 @@ package plan
 // complete tells what `kubectl rollout status` waits for.
 func (w *world) complete() bool {
 	status, wanted := w.deployment.Status, replicasOf(w.deployment)
-	return status.UpdatedReplicas == wanted && status.Replicas == wanted && status.AvailableReplicas == wanted
+	return status.ObservedGeneration >= w.deployment.Generation && status.UpdatedReplicas == wanted && status.Replicas == wanted && status.AvailableReplicas == wanted
 }
 
 // counts are the Pods as the ReplicaSets' statuses have them.

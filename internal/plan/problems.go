@@ -54,6 +54,9 @@ func (w *world) problems(in Input) []Problem {
 		p := waited.Problem
 		// What is in the way at the last moment is so for ever.
 		p.Stops = !ends && waited.active
+		if noRoom := p.Advice == raiseQuota || p.Advice == freeNodes; noRoom && w.counts().Old > 0 && w.counts().Total >= replicasOf(w.deployment) {
+			p.Advice += ", or set maxSurge: 0 with maxUnavailable: 1 so that old Pods make room first"
+		}
 		if !waited.active {
 			p.Message, p.Advice = fmt.Sprintf("Pods wait until %s: %s", durationText(waited.ended.Sub(in.Now)), p.Message), ""
 		}
@@ -110,7 +113,7 @@ func (w *world) newPodsWanted() bool {
 // noRoom is the problem of a Pod that fits on no node.
 func noRoom(message string) Problem {
 	short, _, _ := strings.Cut(message, " preemption: ")
-	return Problem{Cause: "Node", Message: short, Advice: "lower the Pods' requests, free room, or " + makeRoomFirst}
+	return Problem{Cause: "Node", Message: short, Advice: freeNodes}
 }
 
 func plural(count int, one, many string) string {

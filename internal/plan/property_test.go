@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -65,6 +66,48 @@ func TestTheInputStaysAsItIs(t *testing.T) {
 		}
 		if second := Make(c.in); !reflect.DeepEqual(first, second) {
 			t.Fatalf("twice the same input gave\n%s\nand\n%s", first, second)
+		}
+	})
+}
+
+// TestEverythingEnds: whatever limits it and whatever was under way, a plan
+// ends, and what it says fits together.
+func TestEverythingEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := updates(t)
+		do := func(format string, args ...any) {
+			if err := c.do(fmt.Sprintf(format, args...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		number := func(name string, most int) int { return rapid.IntRange(0, most).Draw(t, name) }
+		if rapid.Bool().Draw(t, "breaks") {
+			do("unready Image it crashes")
+		}
+		do("runs %ds", number("runs", 60))
+		do("fixed")
+		if rapid.Bool().Draw(t, "quota") {
+			do("quota small pods=%d count/replicasets.apps=%d", number("pods", 20), number("sets", 4))
+		}
+		if rapid.Bool().Draw(t, "node") {
+			do("node boat pods=%d", number("room", 20))
+		}
+		do("deployment image=v%d replicas=%d", 1+number("image", 3), number("replicas", 12))
+		p := Make(c.in)
+		o := p.Outcome
+		stops := slices.ContainsFunc(p.Problems, func(p Problem) bool { return p.Stops })
+		switch {
+		case slices.ContainsFunc(p.Problems, func(p Problem) bool { return p.Cause == "Plan" }):
+			t.Fatalf("it goes round in circles:\n%s", p)
+		case o.State == Complete && (stops || o.Final.New != p.Strategy.Replicas || o.Final.Old != 0 || o.Final.Available != p.Strategy.Replicas):
+			t.Fatalf("it is not complete:\n%s", p)
+		case o.State == Stuck && !stops:
+			t.Fatalf("it is stuck and does not say why:\n%s", p)
+		}
+		for i, wave := range p.Waves {
+			if i > 0 && wave.AtSeconds < p.Waves[i-1].AtSeconds || wave.Available > wave.Total || wave.Total != wave.Old+wave.New {
+				t.Fatalf("wave %d makes no sense:\n%s", i+1, p)
+			}
 		}
 	})
 }
