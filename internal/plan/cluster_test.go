@@ -51,6 +51,7 @@ func bound(text string) *intstr.IntOrString {
 //	node NAME [RESOURCE=AMOUNT …]     a node, ready
 //	other NAME [RESOURCE=AMOUNT …]    a Pod on a node that is not the Deployment's
 //	quota NAME [RESOURCE=AMOUNT …]    with what the Pods use of it
+//	orphaned                          the Deployment was deleted without its ReplicaSets, and made again
 //	refused CAUSE MESSAGE             the API takes no Pod of the new template
 //	unready CAUSE MESSAGE             Pods of the new template never become ready
 //	fixed                             neither any more
@@ -76,6 +77,11 @@ func (c *cluster) do(line string) error {
 	case "quota":
 		c.in.Quotas = append(c.in.Quotas, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: rest[0]}, Spec: corev1.ResourceQuotaSpec{Hard: amounts(rest[1:])}})
 		c.countQuotas()
+	case "orphaned":
+		for _, rs := range c.in.ReplicaSets {
+			rs.OwnerReferences = nil
+		}
+		c.in.Before, c.in.After.UID, c.in.After.Annotations = nil, "uid-of-another", nil
 	case "refused":
 		c.in.Refused = &Problem{Cause: rest[0], Message: strings.Join(rest[1:], " ")}
 	case "unready":
@@ -173,7 +179,7 @@ func nodeOf(name string, allocatable corev1.ResourceList) *corev1.Node {
 		allocatable[corev1.ResourcePods] = resource.MustParse("110")
 	}
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}},
 		Status: corev1.NodeStatus{Allocatable: allocatable, Capacity: allocatable,
 			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
 	}
@@ -212,6 +218,9 @@ func (c *cluster) change(settings []string) error {
 			spec.ProgressDeadlineSeconds = &number
 		case "hostPort":
 			main.Ports = []corev1.ContainerPort{{ContainerPort: number, HostPort: number, Protocol: corev1.ProtocolTCP}}
+		case "apart":
+			apart := corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname, LabelSelector: spec.Selector}
+			spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{apart}}}
 		case "grace":
 			spec.Template.Spec.TerminationGracePeriodSeconds = &parsed
 		case "sleep":
