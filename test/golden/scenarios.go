@@ -57,7 +57,7 @@ func steps(text string) []string {
 	for line := range strings.Lines(text) {
 		switch {
 		case line == "----\n":
-			all, input, expected = append(all, input), "", true
+			all, input, expected = append(all, strings.TrimLeft(input, "\n")), "", true
 		case expected:
 			expected = line != "\n"
 		default:

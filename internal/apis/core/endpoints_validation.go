@@ -68,7 +68,7 @@ func validateEndpointAddress(address corev1.EndpointAddress, nodes map[string]st
 	if len(errs) > 0 {
 		return errs
 	}
-	return validateNonSpecialIP(address.IP, at.Child("ip"))
+	return ValidateNonSpecialIP(address.IP, at.Child("ip"))
 }
 
 // validateEndpointIP checks an address that traffic may be sent to.
@@ -76,12 +76,12 @@ func validateEndpointIP(ip string, at *field.Path) field.ErrorList {
 	if errs := validation.IsValidIP(at, ip); len(errs) > 0 {
 		return errs
 	}
-	return validateNonSpecialIP(ip, at)
+	return ValidateNonSpecialIP(ip, at)
 }
 
-// validateNonSpecialIP refuses addresses that mean something else on every
+// ValidateNonSpecialIP refuses addresses that mean something else on every
 // machine.
-func validateNonSpecialIP(ip string, at *field.Path) field.ErrorList {
+func ValidateNonSpecialIP(ip string, at *field.Path) field.ErrorList {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return field.ErrorList{field.Invalid(at, ip, "must be a valid IP address")}

@@ -2,10 +2,14 @@
 package coordination
 
 import (
+	"context"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	api "coxswain.dev/cox/internal/apis/coordination"
 	"coxswain.dev/cox/internal/registry"
 )
 
@@ -18,6 +22,10 @@ func lease() registry.Kind[*coordinationv1.Lease] {
 		New:                 func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
 		NewList:             func() runtime.Object { return &coordinationv1.LeaseList{} },
 		AllowCreateOnUpdate: true,
+		Validate:            func(_ context.Context, obj *coordinationv1.Lease) field.ErrorList { return api.ValidateLease(obj) },
+		ValidateUpdate: func(_ context.Context, obj, _ *coordinationv1.Lease) field.ErrorList {
+			return api.ValidateLease(obj)
+		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn, registry.Column("Holder", "string", coordinationv1.LeaseSpec{}.SwaggerDoc()["holderIdentity"]), registry.AgeColumn,
 		},

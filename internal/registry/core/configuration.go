@@ -92,8 +92,17 @@ func resourceQuota() registry.Kind[*corev1.ResourceQuota] {
 		NewList:          func() runtime.Object { return &corev1.ResourceQuotaList{} },
 		PrepareForCreate: func(_ context.Context, obj *corev1.ResourceQuota) { obj.Status = corev1.ResourceQuotaStatus{} },
 		PrepareForUpdate: func(_ context.Context, obj, old *corev1.ResourceQuota) { obj.Status = old.Status },
+		Validate: func(_ context.Context, obj *corev1.ResourceQuota) field.ErrorList {
+			return api.ValidateResourceQuota(obj)
+		},
+		ValidateUpdate: func(_ context.Context, obj, old *corev1.ResourceQuota) field.ErrorList {
+			return api.ValidateResourceQuotaUpdate(obj, old)
+		},
 		Status: &registry.Status[*corev1.ResourceQuota]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.ResourceQuota) { obj.Spec = old.Spec },
+			ValidateUpdate: func(_ context.Context, obj, _ *corev1.ResourceQuota) field.ErrorList {
+				return api.ValidateResourceQuotaStatusUpdate(obj)
+			},
 		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
@@ -111,8 +120,12 @@ func resourceQuota() registry.Kind[*corev1.ResourceQuota] {
 func limitRange() registry.Kind[*corev1.LimitRange] {
 	return registry.Kind[*corev1.LimitRange]{
 		Version: corev1.SchemeGroupVersion, Resource: "limitranges", Singular: "limitrange", ShortNames: []string{"limits"},
-		New:     func() *corev1.LimitRange { return &corev1.LimitRange{} },
-		NewList: func() runtime.Object { return &corev1.LimitRangeList{} },
+		New:      func() *corev1.LimitRange { return &corev1.LimitRange{} },
+		NewList:  func() runtime.Object { return &corev1.LimitRangeList{} },
+		Validate: func(_ context.Context, obj *corev1.LimitRange) field.ErrorList { return api.ValidateLimitRange(obj) },
+		ValidateUpdate: func(_ context.Context, obj, _ *corev1.LimitRange) field.ErrorList {
+			return api.ValidateLimitRange(obj)
+		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
 			{Name: "Created At", Type: "date", Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"]},

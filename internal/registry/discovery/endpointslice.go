@@ -4,14 +4,17 @@ package discovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	api "coxswain.dev/cox/internal/apis/discovery"
 	"coxswain.dev/cox/internal/registry"
 )
 
@@ -24,14 +27,12 @@ func endpointSlice() registry.Kind[*discoveryv1.EndpointSlice] {
 		New:              func() *discoveryv1.EndpointSlice { return &discoveryv1.EndpointSlice{} },
 		NewList:          func() runtime.Object { return &discoveryv1.EndpointSliceList{} },
 		PrepareForCreate: func(_ context.Context, obj *discoveryv1.EndpointSlice) { obj.Generation = 1 },
-		PrepareForUpdate: func(_ context.Context, obj, old *discoveryv1.EndpointSlice) { obj.Generation = old.Generation + 1 },
-		Validate:         func(_ context.Context, obj *discoveryv1.EndpointSlice) field.ErrorList { return validate(obj) },
+		PrepareForUpdate: func(_ context.Context, obj, old *discoveryv1.EndpointSlice) { countGeneration(obj, old) },
+		Validate: func(_ context.Context, obj *discoveryv1.EndpointSlice) field.ErrorList {
+			return api.ValidateEndpointSlice(obj)
+		},
 		ValidateUpdate: func(_ context.Context, obj, old *discoveryv1.EndpointSlice) field.ErrorList {
-			errs := validate(obj)
-			if obj.AddressType != old.AddressType {
-				errs = append(errs, field.Invalid(field.NewPath("addressType"), obj.AddressType, "field is immutable"))
-			}
-			return errs
+			return api.ValidateEndpointSliceUpdate(obj, old)
 		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
@@ -46,22 +47,13 @@ func endpointSlice() registry.Kind[*discoveryv1.EndpointSlice] {
 	}
 }
 
-func validate(obj *discoveryv1.EndpointSlice) field.ErrorList {
-	var errs field.ErrorList
-	switch obj.AddressType {
-	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN:
-	case "":
-		errs = append(errs, field.Required(field.NewPath("addressType"), ""))
-	default:
-		errs = append(errs, field.NotSupported(field.NewPath("addressType"), obj.AddressType,
-			[]discoveryv1.AddressType{discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}))
+// countGeneration counts a change of anything but metadata, labels included.
+func countGeneration(obj, old *discoveryv1.EndpointSlice) {
+	obj.Generation = old.Generation
+	if obj.AddressType != old.AddressType || !equality.Semantic.DeepEqual(obj.Endpoints, old.Endpoints) ||
+		!equality.Semantic.DeepEqual(obj.Ports, old.Ports) || !maps.Equal(obj.Labels, old.Labels) {
+		obj.Generation++
 	}
-	for i, endpoint := range obj.Endpoints {
-		if len(endpoint.Addresses) == 0 {
-			errs = append(errs, field.Required(field.NewPath("endpoints").Index(i).Child("addresses"), "must contain at least 1 address"))
-		}
-	}
-	return errs
 }
 
 // most is how many ports or addresses a line shows.
