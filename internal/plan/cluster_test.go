@@ -52,6 +52,7 @@ func bound(text string) *intstr.IntOrString {
 //	other NAME [RESOURCE=AMOUNT …]    a Pod on a node that is not the Deployment's
 //	quota NAME [RESOURCE=AMOUNT …]    with what the Pods use of it
 //	orphaned                          the Deployment was deleted without its ReplicaSets, and made again
+//	failing REASON                    the Pods that are not ready say why
 //	refused CAUSE MESSAGE             the API takes no Pod of the new template
 //	unready CAUSE MESSAGE             Pods of the new template never become ready
 //	fixed                             neither any more
@@ -82,6 +83,12 @@ func (c *cluster) do(line string) error {
 			rs.OwnerReferences = nil
 		}
 		c.in.Before, c.in.After.UID, c.in.After.Annotations = nil, "uid-of-another", nil
+	case "failing":
+		for _, p := range c.in.Pods {
+			if !isReady(p) {
+				p.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: rest[0]}}}}
+			}
+		}
 	case "refused":
 		c.in.Refused = &Problem{Cause: rest[0], Message: strings.Join(rest[1:], " ")}
 	case "unready":

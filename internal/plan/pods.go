@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -19,7 +18,7 @@ type pod struct {
 
 // take brings an existing Pod in. One that is ready stays so. One that has
 // just been made is taken to become ready in time; one that should have long
-// been, never.
+// been, or says that it cannot start, never.
 func (w *world) take(set types.UID, existing *corev1.Pod) {
 	p := &pod{Pod: existing.DeepCopy()}
 	switch {
@@ -28,7 +27,7 @@ func (w *world) take(set types.UID, existing *corev1.Pod) {
 		if p.DeletionTimestamp.After(w.now) && p.DeletionTimestamp.Time.Before(p.goneAt) {
 			p.goneAt = p.DeletionTimestamp.Time
 		}
-	case p.Spec.NodeName != "" && !isReady(p.Pod):
+	case p.Spec.NodeName != "" && !isReady(p.Pod) && failure(p.Pod) == "":
 		if ready := p.CreationTimestamp.Add(w.in.Model.ReadyAfter); ready.After(w.now) && !w.staysUnready(w.sets[set]) {
 			p.readyAt = ready
 		}
@@ -130,13 +129,24 @@ func hasEnded(p *corev1.Pod) bool {
 }
 
 // notReady counts the existing Pods that the plan takes to stay as they are.
-func (w *world) notReady() (count int, example string) {
+func (w *world) notReady() (count int, example *corev1.Pod) {
 	for _, rs := range w.sorted() {
 		for _, p := range w.pods[rs.UID] {
 			if p.DeletionTimestamp == nil && !hasEnded(p.Pod) && p.Spec.NodeName != "" && !isReady(p.Pod) && p.readyAt.IsZero() {
-				count, example = count+1, cmp.Or(example, p.Name)
+				count, example = count+1, p.Pod
 			}
 		}
 	}
 	return count, example
+}
+
+// failure is why a container of a Pod does not start, in the Pod's own word,
+// such as CrashLoopBackOff; empty if it says nothing of the kind.
+func failure(p *corev1.Pod) string {
+	for _, status := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if waiting := status.State.Waiting; waiting != nil && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing" {
+			return waiting.Reason
+		}
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,8 +91,8 @@ func (w *world) ofTime(ends bool) []Problem {
 			Advice:  "raise spec.progressDeadlineSeconds above the time a Pod needs to become available"})
 	}
 	if count, example := w.notReady(); count > 0 && len(w.in.Unready) == 0 {
-		all = append(all, Problem{Cause: "Pod", Stops: !ends, Message: fmt.Sprintf("%s not ready, among them %s, and taken to stay so", plural(count, "Pod is", "Pods are"), example),
-			Advice: "see why: kubectl describe pod " + example})
+		all = append(all, Problem{Cause: "Pod", Stops: !ends, Message: fmt.Sprintf("%s not ready (%s: %s), and taken to stay so",
+			plural(count, "Pod is", "Pods are"), example.Name, cmp.Or(failure(example), "no readiness")), Advice: "see why: kubectl describe pod " + example.Name})
 	}
 	if before := w.in.Before; before != nil && before.Status.AvailableReplicas > 0 && w.leastAvailable == 0 && replicasOf(w.deployment) > 0 {
 		all = append(all, Problem{Cause: "Availability", Message: "no Pod is available for a time: requests fail meanwhile",
