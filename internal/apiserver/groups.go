@@ -10,6 +10,7 @@ import (
 
 	appsapi "coxswain.dev/cox/internal/apis/apps"
 	coreapi "coxswain.dev/cox/internal/apis/core"
+	discoveryapi "coxswain.dev/cox/internal/apis/discovery"
 	rbacapi "coxswain.dev/cox/internal/apis/rbac"
 	"coxswain.dev/cox/internal/apiserver/tokens"
 	"coxswain.dev/cox/internal/registry"
@@ -39,6 +40,7 @@ func (s *Server) kinds() []registry.Builder {
 func addDefaults(scheme *runtime.Scheme) {
 	coreapi.AddDefaults(scheme)
 	appsapi.AddDefaults(scheme)
+	discoveryapi.AddDefaults(scheme)
 	rbacapi.AddDefaults(scheme)
 }
 
