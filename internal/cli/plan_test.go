@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -69,6 +70,26 @@ metadata: {name: web}
 		"envFrom: [{configMapRef: {name: settings}}], env: [{name: KEY, valueFrom: {secretKeyRef: {name: keys, key: a}}}]", 1))
 	c.planFile(g, "no such service account", strings.Replace(web, "    spec:", "    spec:\n      serviceAccountName: robot", 1))
 	c.planFile(g, "a version that there never was", strings.Replace(web, "apps/v1", "apps/v3", 1))
+	other := strings.Replace(web, "{name: web}", "{name: other}", 1)
+	c.planFile(g, "no selector", strings.Replace(other, "  selector: {matchLabels: {app: web}}\n", "", 1))
+	c.planFile(g, "an empty template", other[:strings.Index(other, "    metadata: {labels")])
+	c.planFile(g, "processDeadlineSeconds", strings.Replace(other, "replicas: 3", "processDeadlineSeconds: 60", 1))
+	c.planFile(g, "a list of a Deployment and its ConfigMap", `
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: live}}
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: other}
+  spec:
+    selector: {matchLabels: {app: other}}
+    template:
+      metadata: {labels: {app: other}}
+      spec:
+        containers:
+        - {name: web, image: "web:v1", env: [{name: MODE, valueFrom: {configMapKeyRef: {name: settings, key: mode}}}]}
+`)
 	if after := c.everything(); after != before {
 		t.Errorf("planning has changed something. Before:\n%s\nAfter:\n%s", before, after)
 	}
@@ -104,44 +125,73 @@ func TestPlanSaysWhatLimitsIt(t *testing.T) {
 	g.compare()
 }
 
-// TestPlanForeseesWhatHappens: the steps of a plan are those of the real
-// controllers, as the Deployment's events tell them.
+// TestPlanForeseesWhatHappens: the steps of a plan are those that the real
+// controllers take, in their order, as the Deployment's events tell them. The
+// bounds let one step be taken at a time, so that there is one order only.
 func TestPlanForeseesWhatHappens(t *testing.T) {
 	c := newCluster(t)
-	c.make(web)
-	const created = "web-6746564cbf from 0 to 3"
-	scaled := regexp.MustCompile(`^Scaled (?:up|down) replica set (.*)$`)
-	var p plan.Plan
-	text := c.run(strings.NewReader(""), "plan", "deploy/web", "--image", "web=web:v2", "-o", "json")
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		t.Fatalf("%v in\n%s", err, text)
+	for name, strategy := range map[string]string{
+		"surge":    "{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}",
+		"no-surge": "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}",
+		"recreate": "{type: Recreate}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			manifest := strings.NewReplacer("name: web}", "name: "+name+"}", "app: web", "app: "+name, "cpu: 500m", "cpu: 50m",
+				"{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", strategy).Replace(web)
+			c.make(manifest)
+			c.eventually("the event of its creation", func() (bool, error) { return len(c.scalings(name)) == 1, nil })
+			foreseen := c.foreseen(name, "web:v2")
+			c.change(name, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "web:v2" })
+			c.rolledOut(name)
+			var happened []string
+			c.eventually("as many events as steps", func() (bool, error) {
+				happened = c.scalings(name)[1:]
+				return len(happened) >= len(foreseen), nil
+			})
+			if !slices.Equal(happened, foreseen) {
+				t.Errorf("foreseen was\n%s\nand this happened\n%s", strings.Join(foreseen, "\n"), strings.Join(happened, "\n"))
+			}
+		})
 	}
-	var foreseen []string
+}
+
+// foreseen are the steps of a plan that change a size.
+func (c *cluster) foreseen(name, image string) []string {
+	c.t.Helper()
+	var p plan.Plan
+	text := c.run(strings.NewReader(""), "plan", "deploy/"+name, "--image", "*="+image, "-o", "json")
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		c.t.Fatalf("%v in\n%s", err, text)
+	}
+	var steps []string
 	for _, wave := range p.Waves {
 		for _, step := range wave.Steps {
-			foreseen = append(foreseen, fmt.Sprintf("%s from %d to %d", step.ReplicaSet, step.From, step.To))
+			if step.From != step.To {
+				steps = append(steps, fmt.Sprintf("%s from %d to %d", step.ReplicaSet, step.From, step.To))
+			}
 		}
 	}
-	c.change("web", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "web:v2" })
-	c.rolledOut("web")
-	c.eventually("what happened is what was foreseen", func() (bool, error) {
-		events, err := c.CoreV1().Events("default").List(t.Context(), metav1.ListOptions{FieldSelector: "reason=ScalingReplicaSet"})
-		if err != nil {
-			return false, err
+	return steps
+}
+
+var scaled = regexp.MustCompile(`^Scaled (?:up|down) replica set (.*)$`)
+
+// scalings are the changes of size that a Deployment's events tell, in order.
+func (c *cluster) scalings(name string) []string {
+	c.t.Helper()
+	events, err := c.CoreV1().Events("default").List(c.t.Context(), metav1.ListOptions{FieldSelector: "reason=ScalingReplicaSet,involvedObject.name=" + name})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	// Their names end with the time in nanoseconds.
+	slices.SortFunc(events.Items, func(a, b corev1.Event) int { return cmp.Compare(a.Name, b.Name) })
+	var all []string
+	for _, event := range events.Items {
+		if match := scaled.FindStringSubmatch(event.Message); match != nil {
+			all = append(all, match[1])
 		}
-		var happened []string
-		for _, event := range events.Items {
-			if match := scaled.FindStringSubmatch(event.Message); match != nil && match[1] != created {
-				happened = append(happened, match[1])
-			}
-		}
-		for _, step := range happened {
-			if !slices.Contains(foreseen, step) {
-				t.Fatalf("%q happened, and was not foreseen in\n%s", step, p)
-			}
-		}
-		return len(happened) == len(foreseen), nil
-	})
+	}
+	return all
 }
 
 // everything is the versions of all that a plan looks at.
