@@ -58,6 +58,9 @@ type Config struct {
 type Router interface {
 	// Unrouted returns when no new connection is led to the address any more.
 	Unrouted(ctx context.Context, podIP netip.Addr) error
+	// Drained returns when the connections that were led to the address are
+	// closed, or idle.
+	Drained(ctx context.Context, podIP netip.Addr) error
 }
 
 // Agent runs the Pods of a node.

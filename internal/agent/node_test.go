@@ -180,6 +180,8 @@ type recordingRouter struct {
 	hold chan struct{}
 }
 
+func (r *recordingRouter) Drained(context.Context, netip.Addr) error { return nil }
+
 func (r *recordingRouter) Unrouted(ctx context.Context, ip netip.Addr) error {
 	r.mu.Lock()
 	if r.asked == nil {

@@ -185,20 +185,29 @@ func (w *worker) pullImage(ctx context.Context, pod *corev1.Pod, action podlifec
 // unrouteLimit bounds how long a Pod that stops waits for others.
 const unrouteLimit = 2 * time.Second
 
+// unroute lets a Pod stop only when nobody is led to it any more, and those
+// who were have what they came for.
 func (w *worker) unroute(ctx context.Context, action podlifecycle.Unroute) {
-	if w.agent.config.Router == nil {
+	router := w.agent.config.Router
+	if router == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, unrouteLimit)
-	defer cancel()
-	for _, text := range action.IPs {
-		ip, err := netip.ParseAddr(text)
-		if err == nil {
-			err = w.agent.config.Router.Unrouted(ctx, ip)
+	within := func(limit time.Duration, wait func(context.Context, netip.Addr) error, otherwise string) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		for _, text := range action.IPs {
+			ip, err := netip.ParseAddr(text)
+			if err == nil {
+				err = wait(ctx, ip)
+			}
+			if err != nil && w.ctx.Err() == nil {
+				w.log.Warn(otherwise+"; stopping it all the same", "ip", text, "error", err)
+			}
 		}
-		if err != nil {
-			w.log.Warn("the proxy did not say in time that the Pod gets no new connections; stopping it all the same", "ip", text, "error", err)
-		}
+	}
+	within(unrouteLimit, router.Unrouted, "the proxy did not say in time that the Pod gets no new connections")
+	if action.Drain > 0 {
+		within(action.Drain, router.Drained, "the Pod's connections are still in use")
 	}
 }
 

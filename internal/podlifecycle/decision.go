@@ -52,8 +52,12 @@ type (
 	}
 	// RemoveContainer removes a dead container with its log.
 	RemoveContainer struct{ Container, ID string }
-	// Unroute waits until no new connection is led to the Pod.
-	Unroute struct{ IPs []string }
+	// Unroute waits until no new connection is led to the Pod, and then, for
+	// as long as Drain at most, until those it has are closed or idle.
+	Unroute struct {
+		IPs   []string
+		Drain time.Duration
+	}
 	// StopSandbox ends a sandbox and gives back its address.
 	StopSandbox struct{ ID string }
 	// RemoveSandbox removes a sandbox with all containers in it.
@@ -87,11 +91,13 @@ func (a KillContainer) String() string {
 	return fmt.Sprintf("kill %s (%s) within %v: %s", a.Container, a.ID, a.Grace, a.Reason)
 }
 func (a RemoveContainer) String() string { return fmt.Sprintf("remove %s (%s)", a.Container, a.ID) }
-func (a Unroute) String() string         { return "unroute " + strings.Join(a.IPs, ",") }
-func (a StopSandbox) String() string     { return "stop sandbox " + a.ID }
-func (a RemoveSandbox) String() string   { return "remove sandbox " + a.ID }
-func (TearDown) String() string          { return "tear down" }
-func (DeletePod) String() string         { return "delete the Pod" }
+func (a Unroute) String() string {
+	return fmt.Sprintf("unroute %s, drain for %v", strings.Join(a.IPs, ","), a.Drain)
+}
+func (a StopSandbox) String() string   { return "stop sandbox " + a.ID }
+func (a RemoveSandbox) String() string { return "remove sandbox " + a.ID }
+func (TearDown) String() string        { return "tear down" }
+func (DeletePod) String() string       { return "delete the Pod" }
 
 // ProbeKind is what a probe is for.
 type ProbeKind string

@@ -175,6 +175,22 @@ var scenarios = map[string]func(w *world){
 		w.pass(time.Minute)
 		w.settle()
 	},
+	"connections may be waited for as long as the Pod says": func(w *world) {
+		w.settle()
+		w.s.Pod.Annotations = map[string]string{DrainAnnotation: "3"}
+		w.say("deleted")
+		w.delete(30)
+		w.write(w.decide())
+		w.say("not at all")
+		w.s.Pod.Annotations[DrainAnnotation] = "0"
+		w.write(w.decide())
+		w.say("never longer than the grace period")
+		w.s.Pod.Annotations[DrainAnnotation] = "60"
+		w.write(w.decide())
+		w.say("nonsense")
+		w.s.Pod.Annotations[DrainAnnotation] = "a minute"
+		w.write(w.decide())
+	},
 	"deletion is forced": func(w *world) {
 		w.settle()
 		w.say("gone from the API")

@@ -13,6 +13,9 @@ type offers struct {
 	// to counts the rules in force for each address; nil before the first
 	// rules are in force, as an earlier run may have left any.
 	to map[netip.Addr]offer
+	// served are the addresses that were offered at some time since, and
+	// whose connections nobody has waited for.
+	served map[netip.Addr]bool
 	// changed is closed and replaced at each change.
 	changed chan struct{}
 }
@@ -24,7 +27,7 @@ type offer struct {
 	lasting, terminating int
 }
 
-func (o *offers) init() { o.changed = make(chan struct{}) }
+func (o *offers) init() { o.changed, o.served = make(chan struct{}), map[netip.Addr]bool{} }
 
 // publish makes changes known: for each address what it is offered by now.
 func (o *offers) publish(now func(yield func(netip.Addr, offer) bool)) {
@@ -37,11 +40,23 @@ func (o *offers) publish(now func(yield func(netip.Addr, offer) bool)) {
 		if offer.lasting+offer.terminating == 0 {
 			delete(o.to, addr)
 		} else {
-			o.to[addr] = offer
+			o.to[addr], o.served[addr] = offer, true
 		}
 	}
 	close(o.changed)
 	o.changed = make(chan struct{})
+}
+
+// hasServed tells whether an address was offered at some time. The next Pod
+// with this address begins anew.
+func (o *offers) hasServed(addr netip.Addr) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	served := o.served[addr]
+	if _, offered := o.to[addr]; !offered {
+		delete(o.served, addr)
+	}
+	return served
 }
 
 // withdrawn tells whether there is nothing to wait for, and else what to wait

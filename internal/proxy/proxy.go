@@ -101,6 +101,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), registrations.synced...) {
 		return nil
 	}
+	p.countPackets()
 	p.kernel = newKernel(p.config)
 	defer p.kernel.close()
 	monitor, err := startMonitor(p.kernel.isOwn, p.signalDisturbed)

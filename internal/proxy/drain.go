@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"coxswain.dev/cox/internal/routing"
+)
+
+// quietTime is how long nothing may have been sent over a connection for it to
+// count as idle: a client that keeps it open for later holds nobody up.
+const quietTime = 250 * time.Millisecond
+
+// drainPoll is how often connections are looked at meanwhile. The kernel tells
+// of their beginning and end, but not of what is sent.
+const drainPoll = 50 * time.Millisecond
+
+// conntrackCounts makes the kernel count the packets of each connection.
+const conntrackCounts = "/proc/sys/net/netfilter/nf_conntrack_acct"
+
+// countPackets is asked for once, when the proxy starts. Where it is refused,
+// every connection counts as idle.
+func (p *Proxy) countPackets() {
+	if err := os.WriteFile(conntrackCounts, []byte("1"), 0); err != nil {
+		p.log.Warn("the kernel does not count packets: connections in use look idle when a Pod stops", "error", err)
+	}
+}
+
+// Drained returns when every connection to podIP is closed, or nothing has
+// been sent over it for quietTime. It returns ctx's error if that comes first,
+// and at once if no Service led to podIP: not since this proxy runs, and none
+// of the connections there are came through one.
+func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
+	served := p.offers.hasServed(podIP)
+	before, err := connectionsTo(podIP)
+	if err != nil {
+		return err
+	}
+	if !served && !anyTranslated(before) {
+		return nil
+	}
+	quietSince := time.Now()
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	for len(before) > 0 && time.Since(quietSince) < quietTime {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d connections to %s: %w", len(before), podIP, ctx.Err())
+		}
+		now, err := connectionsTo(podIP)
+		if err != nil {
+			return err
+		}
+		if busy(before, now) {
+			quietSince = time.Now()
+		}
+		before = now
+	}
+	return nil
+}
+
+// busy tells whether something was sent between two looks.
+func busy(before, now map[connection]uint64) bool {
+	for c, packets := range now {
+		if packets != before[c] {
+			return true
+		}
+	}
+	return false
+}
+
+// anyTranslated tells whether a connection was led to its server by a rule.
+func anyTranslated(connections map[connection]uint64) bool {
+	for c := range connections {
+		if c.asked != c.server {
+			return true
+		}
+	}
+	return false
+}
+
+// connection is one that a Pod was reached by: the address that the client
+// asked for, and the one that it was led to.
+type connection struct {
+	protocol              uint8
+	client, asked, server netip.AddrPort
+}
+
+// connectionsTo returns the open connections to an address, however it was
+// reached, each with the packets that it has carried.
+func connectionsTo(podIP netip.Addr) (map[connection]uint64, error) {
+	var flows []*netlink.ConntrackFlow
+	var err error = netlink.ErrDumpInterrupted
+	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
+		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	}
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("listing connections: %w", err)
+	}
+	open := map[connection]uint64{}
+	for _, flow := range flows {
+		c := connectionOf(flow)
+		if c.server.Addr() == podIP && isOpen(flow) {
+			open[c] = flow.Forward.Packets + flow.Reverse.Packets
+		}
+	}
+	return open, nil
+}
+
+func connectionOf(flow *netlink.ConntrackFlow) connection {
+	client, _ := netip.AddrFromSlice(flow.Forward.SrcIP.To4())
+	asked, _ := netip.AddrFromSlice(flow.Forward.DstIP.To4())
+	server, _ := netip.AddrFromSlice(flow.Reverse.SrcIP.To4())
+	return connection{
+		protocol: flow.Forward.Protocol,
+		client:   netip.AddrPortFrom(client, flow.Forward.SrcPort),
+		asked:    netip.AddrPortFrom(asked, flow.Forward.DstPort),
+		server:   netip.AddrPortFrom(server, flow.Reverse.SrcPort),
+	}
+}
+
+// States of TCP in conntrack (enum tcp_conntrack of the kernel).
+const (
+	tcpLastAck  = 6
+	tcpTimeWait = 7
+	tcpClose    = 8
+)
+
+// isOpen tells whether more may be sent over a connection.
+func isOpen(flow *netlink.ConntrackFlow) bool {
+	tcp, known := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
+	if routing.Protocol(flow.Forward.Protocol) != routing.TCP || !known {
+		return true
+	}
+	return tcp.State != tcpLastAck && tcp.State != tcpTimeWait && tcp.State != tcpClose
+}
