@@ -175,20 +175,40 @@ func (n *node) start(t testing.TB) {
 // recordingRouter notes which addresses it was asked about, and when.
 type recordingRouter struct {
 	mu    sync.Mutex
-	asked map[netip.Addr]time.Time
-	// hold, if not nil, is waited for.
-	hold chan struct{}
+	asked map[question]time.Time
+	// hold and drain, if not nil, are waited for.
+	hold, drain chan struct{}
 }
 
-func (r *recordingRouter) Drained(context.Context, netip.Addr) error { return nil }
+// question is Unrouted or Drained, of an address.
+type question struct {
+	name string
+	ip   netip.Addr
+}
 
 func (r *recordingRouter) Unrouted(ctx context.Context, ip netip.Addr) error {
+	return r.wait(ctx, question{"unrouted", ip}, func() chan struct{} { return r.hold })
+}
+
+func (r *recordingRouter) Drained(ctx context.Context, ip netip.Addr) error {
+	return r.wait(ctx, question{"drained", ip}, func() chan struct{} { return r.drain })
+}
+
+// wasAsked tells whether a question was asked.
+func (r *recordingRouter) wasAsked(q question) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, asked := r.asked[q]
+	return asked
+}
+
+func (r *recordingRouter) wait(ctx context.Context, asked question, on func() chan struct{}) error {
 	r.mu.Lock()
 	if r.asked == nil {
-		r.asked = map[netip.Addr]time.Time{}
+		r.asked = map[question]time.Time{}
 	}
-	r.asked[ip] = time.Now()
-	hold := r.hold
+	r.asked[asked] = time.Now()
+	hold := on()
 	r.mu.Unlock()
 	if hold == nil {
 		return nil

@@ -175,20 +175,20 @@ func TestADeletedPodIsUnroutedFirst(t *testing.T) {
 	pod.Spec.TerminationGracePeriodSeconds = &grace
 	pod = n.create(t, pod)
 	pod = n.await(t, "graceful", "Ready", isReady)
-	hold := make(chan struct{})
+	hold, drain := make(chan struct{}), make(chan struct{})
 	n.router.mu.Lock()
-	n.router.hold = hold
+	n.router.hold, n.router.drain = hold, drain
 	n.router.mu.Unlock()
 	if err := n.client.CoreV1().Pods("default").Delete(t.Context(), "graceful", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	ip := netip.MustParseAddr(pod.Status.PodIP)
-	within(t, "the router is asked", func() bool {
-		n.router.mu.Lock()
-		defer n.router.mu.Unlock()
-		_, asked := n.router.asked[ip]
-		return asked
-	})
+	within(t, "the router is asked", func() bool { return n.router.wasAsked(question{"unrouted", ip}) })
+	if n.router.wasAsked(question{"drained", ip}) {
+		t.Error("connections are waited for while new ones may come")
+	}
+	close(hold)
+	within(t, "the router is asked for connections", func() bool { return n.router.wasAsked(question{"drained", ip}) })
 	if w := n.agent.workerOf(pod.UID); w == nil || w.runningContainer("c") == nil {
 		t.Error("the container does not run any more, before its Service has let go of it")
 	}
@@ -196,10 +196,10 @@ func TestADeletedPodIsUnroutedFirst(t *testing.T) {
 		t.Errorf("log = %q before the router has answered", got)
 	}
 	n.router.mu.Lock()
-	n.router.hold = nil
+	n.router.hold, n.router.drain = nil, nil
 	n.router.mu.Unlock()
 	began := time.Now()
-	close(hold)
+	close(drain)
 	n.awaitGone(t, pod.UID)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v to go although the program ends at once", took)
