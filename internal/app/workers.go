@@ -48,10 +48,12 @@ func (i *instance) startWorkers(ctx context.Context) error {
 	shared := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(controllers.DropManagedFields))
 	i.spawn(ctx, &i.workers, "the controllers", func(ctx context.Context) error {
 		return controllers.Run(ctx, controllers.Config{
-			Client:    i.client("system:kube-controller-manager", mastersGroup),
-			Informers: shared,
-			Logger:    i.log.With("part", "controllers"),
-			ClusterCA: i.api.CA(),
+			Client:        i.client("system:kube-controller-manager", mastersGroup),
+			Informers:     shared,
+			Logger:        i.log.With("part", "controllers"),
+			ClusterCA:     i.api.CA(),
+			Machine:       network.Machine{PodCIDR: i.pods},
+			ReservedPorts: []int32{int32(i.port)},
 		})
 	})
 	router, err := i.startServices(ctx, client, shared)

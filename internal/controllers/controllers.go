@@ -29,6 +29,10 @@ type Config struct {
 	// ClusterCA is the certificate (PEM) that every namespace gets in the
 	// ConfigMap kube-root-ca.crt.
 	ClusterCA []byte
+	// Machine gives LoadBalancer Services their addresses; nil leaves them
+	// pending. ReservedPorts are TCP ports that none of them gets.
+	Machine       Machine
+	ReservedPorts []int32
 }
 
 // base is what every controller is made from.
@@ -52,7 +56,7 @@ func Run(ctx context.Context, config Config) error {
 	var loops []*loop
 	for _, make := range []func(*base) (*loop, error){
 		newDeployments, newReplicaSets, newReplicationControllers, newPlacement,
-		newEndpointSlices, newEndpoints, newNamespaceContents, newNamespaceDeletion, newQuotas,
+		newEndpointSlices, newEndpoints, newLoadBalancers, newNamespaceContents, newNamespaceDeletion, newQuotas,
 	} {
 		l, err := make(b)
 		if err != nil {
