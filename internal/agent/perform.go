@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -192,7 +193,7 @@ func (w *worker) unroute(ctx context.Context, action podlifecycle.Unroute) {
 	if router == nil {
 		return
 	}
-	within := func(limit time.Duration, wait func(context.Context, netip.Addr) error, otherwise string) {
+	within := func(limit time.Duration, wait func(context.Context, netip.Addr) error, level slog.Level, otherwise string) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		for _, text := range action.IPs {
@@ -201,13 +202,13 @@ func (w *worker) unroute(ctx context.Context, action podlifecycle.Unroute) {
 				err = wait(ctx, ip)
 			}
 			if err != nil && w.ctx.Err() == nil {
-				w.log.Warn(otherwise+"; stopping it all the same", "ip", text, "error", err)
+				w.log.Log(ctx, level, otherwise+"; stopping it all the same", "ip", text, "error", err)
 			}
 		}
 	}
-	within(unrouteLimit, router.Unrouted, "the proxy did not say in time that the Pod gets no new connections")
+	within(unrouteLimit, router.Unrouted, slog.LevelWarn, "the proxy did not say in time that the Pod gets no new connections")
 	if action.Drain > 0 {
-		within(action.Drain, router.Drained, "the Pod's connections are still in use")
+		within(action.Drain, router.Drained, slog.LevelInfo, "the Pod's connections are still in use")
 	}
 }
 
