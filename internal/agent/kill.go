@@ -13,11 +13,15 @@ import (
 	"coxswain.dev/cox/internal/podlifecycle"
 )
 
-// graceOf is how long the Pod's containers may take to end.
+// graceOf is how long the Pod's containers may take to end. A negative time,
+// which the API accepts with a warning, means a second.
 func graceOf(pod *corev1.Pod) time.Duration {
 	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
 	if pod.Spec.TerminationGracePeriodSeconds != nil {
 		seconds = *pod.Spec.TerminationGracePeriodSeconds
+	}
+	if seconds < 0 {
+		seconds = 1
 	}
 	return time.Duration(seconds) * time.Second
 }

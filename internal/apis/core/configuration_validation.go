@@ -1,6 +1,8 @@
 package core
 
 import (
+	"encoding/json"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -12,16 +14,16 @@ import (
 func ValidateConfigMap(obj *corev1.ConfigMap) field.ErrorList {
 	var errs field.ErrorList
 	size := 0
-	for key, value := range obj.Data {
+	for _, key := range byName(obj.Data) {
 		errs = append(errs, validateDataKey(key, field.NewPath("data").Key(key))...)
 		if _, both := obj.BinaryData[key]; both {
 			errs = append(errs, field.Invalid(field.NewPath("data").Key(key), key, "duplicate of key present in binaryData"))
 		}
-		size += len(value)
+		size += len(obj.Data[key])
 	}
-	for key, value := range obj.BinaryData {
+	for _, key := range byName(obj.BinaryData) {
 		errs = append(errs, validateDataKey(key, field.NewPath("binaryData").Key(key))...)
-		size += len(value)
+		size += len(obj.BinaryData[key])
 	}
 	if size > corev1.MaxSecretSize {
 		errs = append(errs, field.TooLong(field.NewPath(""), "", corev1.MaxSecretSize))
@@ -59,25 +61,60 @@ func ValidateSecret(obj *corev1.Secret) field.ErrorList {
 	var errs field.ErrorList
 	data := field.NewPath("data")
 	size := 0
-	for key, value := range obj.Data {
+	for _, key := range byName(obj.Data) {
 		errs = append(errs, validateDataKey(key, data.Key(key))...)
-		size += len(value)
+		size += len(obj.Data[key])
 	}
 	if size > corev1.MaxSecretSize {
 		errs = append(errs, field.TooLong(data, "", corev1.MaxSecretSize))
 	}
-	required := map[corev1.SecretType][]string{
-		corev1.SecretTypeDockercfg:        {corev1.DockerConfigKey},
-		corev1.SecretTypeDockerConfigJson: {corev1.DockerConfigJsonKey},
-		corev1.SecretTypeSSHAuth:          {corev1.SSHAuthPrivateKey},
-		corev1.SecretTypeTLS:              {corev1.TLSCertKey, corev1.TLSPrivateKeyKey},
+	return append(errs, validateSecretType(obj, data)...)
+}
+
+// validateSecretType asks for the keys that a type promises.
+func validateSecretType(obj *corev1.Secret, data *field.Path) field.ErrorList {
+	switch obj.Type {
+	case corev1.SecretTypeServiceAccountToken:
+		if obj.Annotations[corev1.ServiceAccountNameKey] == "" {
+			return field.ErrorList{field.Required(field.NewPath("metadata", "annotations").Key(corev1.ServiceAccountNameKey), "")}
+		}
+	case corev1.SecretTypeDockercfg:
+		return validateDockerConfig(obj, corev1.DockerConfigKey, data)
+	case corev1.SecretTypeDockerConfigJson:
+		return validateDockerConfig(obj, corev1.DockerConfigJsonKey, data)
+	case corev1.SecretTypeBasicAuth:
+		if missing := missingKeys(obj, data, corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey); len(missing) == 2 {
+			return missing // one of them is enough
+		}
+	case corev1.SecretTypeSSHAuth:
+		if len(obj.Data[corev1.SSHAuthPrivateKey]) == 0 {
+			return field.ErrorList{field.Required(data.Key(corev1.SSHAuthPrivateKey), "")}
+		}
+	case corev1.SecretTypeTLS:
+		return missingKeys(obj, data, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
-	for _, key := range required[obj.Type] {
-		if _, found := obj.Data[key]; !found {
+	return nil
+}
+
+func missingKeys(obj *corev1.Secret, data *field.Path, keys ...string) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range keys {
+		if _, there := obj.Data[key]; !there {
 			errs = append(errs, field.Required(data.Key(key), ""))
 		}
 	}
 	return errs
+}
+
+func validateDockerConfig(obj *corev1.Secret, key string, data *field.Path) field.ErrorList {
+	content, there := obj.Data[key]
+	if !there {
+		return field.ErrorList{field.Required(data.Key(key), "")}
+	}
+	if err := json.Unmarshal(content, &map[string]any{}); err != nil {
+		return field.ErrorList{field.Invalid(data.Key(key), "<secret contents redacted>", err.Error())}
+	}
+	return nil
 }
 
 // ValidateSecretUpdate keeps the type, and an immutable Secret as it is.

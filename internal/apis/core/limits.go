@@ -3,7 +3,6 @@ package core
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +44,7 @@ func mergeDefaults(container *corev1.Container, defaults corev1.ResourceRequirem
 	var given []string
 	merge := func(into *corev1.ResourceList, from corev1.ResourceList, what string) {
 		var names []string
-		for _, name := range sortedNames(from) {
+		for _, name := range byName(from) {
 			if _, set := (*into)[name]; set {
 				continue
 			}
@@ -62,10 +61,6 @@ func mergeDefaults(container *corev1.Container, defaults corev1.ResourceRequirem
 	merge(&container.Resources.Requests, defaults.Requests, "request")
 	merge(&container.Resources.Limits, defaults.Limits, "limit")
 	return given
-}
-
-func sortedNames(list corev1.ResourceList) []corev1.ResourceName {
-	return slices.Sorted(maps.Keys(list))
 }
 
 // CheckLimits returns every bound of the LimitRange that pod breaks.
@@ -90,7 +85,7 @@ func CheckLimits(limits *corev1.LimitRange, pod *corev1.Pod) error {
 func checkBounds(item corev1.LimitRangeItem, requests, limits corev1.ResourceList) []error {
 	var errs []error
 	check := func(bounds corev1.ResourceList, broken func(corev1.LimitType, corev1.ResourceName, resource.Quantity, corev1.ResourceList, corev1.ResourceList) error) {
-		for _, name := range sortedNames(bounds) {
+		for _, name := range byName(bounds) {
 			if err := broken(item.Type, name, bounds[name], requests, limits); err != nil {
 				errs = append(errs, err)
 			}

@@ -31,17 +31,27 @@ func addPodDefaults(scheme *runtime.Scheme) {
 }
 
 // SetPodDefaults fills in what a Pod leaves out. Beyond a template's defaults,
-// a container's requests come from its limits.
+// a container's requests come from its limits, and its ports on the machine's
+// network from its own.
 func SetPodDefaults(pod *corev1.Pod) {
 	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range containers {
 			setRequestsFromLimits(&containers[i].Resources)
+			if pod.Spec.HostNetwork {
+				setHostPorts(containers[i].Ports)
+			}
 		}
 	}
 	if pod.Spec.EnableServiceLinks == nil {
 		pod.Spec.EnableServiceLinks = ptr.To(corev1.DefaultEnableServiceLinks)
 	}
 	SetPodSpecDefaults(&pod.Spec)
+}
+
+func setHostPorts(ports []corev1.ContainerPort) {
+	for i := range ports {
+		setIfEmpty(&ports[i].HostPort, ports[i].ContainerPort)
+	}
 }
 
 func setRequestsFromLimits(resources *corev1.ResourceRequirements) {
@@ -70,35 +80,26 @@ func SetPodSpecDefaults(spec *corev1.PodSpec) {
 	if spec.ServiceAccountName == "" {
 		spec.ServiceAccountName = spec.DeprecatedServiceAccount
 	}
-	for i := range spec.TopologySpreadConstraints {
-		constraint := &spec.TopologySpreadConstraints[i]
-		setIfNil(&constraint.NodeAffinityPolicy, corev1.NodeInclusionPolicyHonor)
-		setIfNil(&constraint.NodeTaintsPolicy, corev1.NodeInclusionPolicyIgnore)
-	}
 	for i := range spec.Volumes {
 		setVolumeDefaults(&spec.Volumes[i])
 	}
 	for i := range spec.InitContainers {
-		setContainerDefaults(&spec.InitContainers[i], spec.HostNetwork)
+		setContainerDefaults(&spec.InitContainers[i])
 	}
 	for i := range spec.Containers {
-		setContainerDefaults(&spec.Containers[i], spec.HostNetwork)
+		setContainerDefaults(&spec.Containers[i])
 	}
 	for i := range spec.EphemeralContainers {
 		setEphemeralDefaults(&spec.EphemeralContainers[i])
 	}
 }
 
-func setContainerDefaults(container *corev1.Container, hostNetwork bool) {
+func setContainerDefaults(container *corev1.Container) {
 	setIfEmpty(&container.ImagePullPolicy, pullPolicyOf(container.Image))
 	setIfEmpty(&container.TerminationMessagePath, corev1.TerminationMessagePathDefault)
 	setIfEmpty(&container.TerminationMessagePolicy, corev1.TerminationMessageReadFile)
 	for i := range container.Ports {
-		port := &container.Ports[i]
-		setIfEmpty(&port.Protocol, corev1.ProtocolTCP)
-		if hostNetwork && port.HostPort == 0 {
-			port.HostPort = port.ContainerPort
-		}
+		setIfEmpty(&container.Ports[i].Protocol, corev1.ProtocolTCP)
 	}
 	setEnvDefaults(container.Env)
 	for _, probe := range []*corev1.Probe{container.LivenessProbe, container.ReadinessProbe, container.StartupProbe} {
@@ -163,45 +164,6 @@ func setHTTPGetDefaults(get *corev1.HTTPGetAction) {
 	setIfEmpty(&get.Scheme, corev1.URISchemeHTTP)
 	if get.Port == (intstr.IntOrString{}) {
 		get.Port = intstr.FromInt32(0)
-	}
-}
-
-// setVolumeDefaults makes a volume without a source an emptyDir.
-func setVolumeDefaults(volume *corev1.Volume) {
-	source := &volume.VolumeSource
-	if *source == (corev1.VolumeSource{}) {
-		source.EmptyDir = &corev1.EmptyDirVolumeSource{}
-	}
-	const fileMode = int32(0o644)
-	switch {
-	case source.ConfigMap != nil:
-		setIfNil(&source.ConfigMap.DefaultMode, fileMode)
-	case source.Secret != nil:
-		setIfNil(&source.Secret.DefaultMode, fileMode)
-	case source.DownwardAPI != nil:
-		setIfNil(&source.DownwardAPI.DefaultMode, fileMode)
-		setDownwardDefaults(source.DownwardAPI.Items)
-	case source.HostPath != nil:
-		setIfNil(&source.HostPath.Type, corev1.HostPathUnset)
-	case source.Projected != nil:
-		setIfNil(&source.Projected.DefaultMode, fileMode)
-		for i := range source.Projected.Sources {
-			projection := &source.Projected.Sources[i]
-			if projection.DownwardAPI != nil {
-				setDownwardDefaults(projection.DownwardAPI.Items)
-			}
-			if projection.ServiceAccountToken != nil {
-				setIfNil(&projection.ServiceAccountToken.ExpirationSeconds, int64(60*60))
-			}
-		}
-	}
-}
-
-func setDownwardDefaults(items []corev1.DownwardAPIVolumeFile) {
-	for i := range items {
-		if items[i].FieldRef != nil {
-			setIfEmpty(&items[i].FieldRef.APIVersion, "v1")
-		}
 	}
 }
 

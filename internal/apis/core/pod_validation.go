@@ -1,8 +1,7 @@
 package core
 
 import (
-	"fmt"
-	"slices"
+	"math"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,132 +14,92 @@ import (
 
 // ValidatePod checks a new, defaulted Pod beyond its metadata.
 func ValidatePod(pod *corev1.Pod) field.ErrorList {
-	return ValidatePodSpec(&pod.Spec, field.NewPath("spec"))
+	path := field.NewPath("spec")
+	errs := validatePodSpec(&pod.Spec, true, path)
+	if len(pod.Spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(path.Child("ephemeralContainers"), "cannot be set on create"))
+	}
+	if pod.Spec.NodeName != "" && len(pod.Spec.SchedulingGates) > 0 {
+		errs = append(errs, field.Forbidden(path.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
+	}
+	return errs
 }
 
 // ValidatePodTemplate checks the template of a controller.
 func ValidatePodTemplate(template *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
 	errs := metav1validation.ValidateLabels(template.Labels, path.Child("labels"))
 	errs = append(errs, apivalidation.ValidateAnnotations(template.Annotations, path.Child("annotations"))...)
-	errs = append(errs, ValidatePodSpec(&template.Spec, path.Child("spec"))...)
+	errs = append(errs, validatePodSpec(&template.Spec, false, path.Child("spec"))...)
 	if len(template.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(path.Child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template"))
 	}
 	return errs
 }
 
-// ValidatePodSpec checks what a Pod is made of.
-func ValidatePodSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+// validatePodSpec checks what a Pod, or a template of Pods, is made of.
+func validatePodSpec(spec *corev1.PodSpec, isPod bool, path *field.Path) field.ErrorList {
 	volumes, errs := validateVolumes(spec.Volumes, path.Child("volumes"))
-	errs = append(errs, validateContainers(spec, volumes, path)...)
+	checks := containers{volumes: volumes, names: sets.New[string](), hostNetwork: spec.HostNetwork, isPod: isPod}
+	if spec.TerminationGracePeriodSeconds != nil {
+		checks.graceSeconds = *spec.TerminationGracePeriodSeconds
+	}
+	errs = append(errs, checks.validate(spec, path)...)
+	if isPod {
+		errs = append(errs, checks.validateEphemeral(spec, path.Child("ephemeralContainers"))...)
+	}
 	errs = append(errs, validateEnum(spec.RestartPolicy, path.Child("restartPolicy"), corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)...)
 	errs = append(errs, validateEnum(spec.DNSPolicy, path.Child("dnsPolicy"), corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone)...)
 	errs = append(errs, metav1validation.ValidateLabels(spec.NodeSelector, path.Child("nodeSelector"))...)
-	if spec.ServiceAccountName != "" {
-		for _, message := range apivalidation.ValidateServiceAccountName(spec.ServiceAccountName, false) {
-			errs = append(errs, field.Invalid(path.Child("serviceAccountName"), spec.ServiceAccountName, message))
-		}
+	errs = append(errs, validatePodSecurity(spec.SecurityContext, path.Child("securityContext"))...)
+	errs = append(errs, validateReadinessGates(spec.ReadinessGates, path.Child("readinessGates"))...)
+	errs = append(errs, validateSchedulingGates(spec.SchedulingGates, path.Child("schedulingGates"))...)
+	errs = append(errs, validatePodNames(spec, path)...)
+	if seconds := spec.ActiveDeadlineSeconds; seconds != nil && (*seconds < 1 || *seconds > math.MaxInt32) {
+		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *seconds, validation.InclusiveRangeError(1, math.MaxInt32)))
 	}
-	if spec.NodeName != "" {
-		for _, message := range apivalidation.NameIsDNSSubdomain(spec.NodeName, false) {
-			errs = append(errs, field.Invalid(path.Child("nodeName"), spec.NodeName, message))
-		}
-	}
-	if seconds := spec.ActiveDeadlineSeconds; seconds != nil && (*seconds < 1 || *seconds > 1<<31-1) {
-		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *seconds, validation.InclusiveRangeError(1, 1<<31-1)))
-	}
-	if seconds := spec.TerminationGracePeriodSeconds; seconds != nil && *seconds < 0 {
-		errs = append(errs, field.Invalid(path.Child("terminationGracePeriodSeconds"), *seconds, apivalidation.IsNegativeErrorMsg))
-	}
-	for name, value := range map[string]string{"hostname": spec.Hostname, "subdomain": spec.Subdomain} {
-		if value != "" {
-			for _, message := range validation.IsDNS1123Label(value) {
-				errs = append(errs, field.Invalid(path.Child(name), value, message))
-			}
-		}
-	}
-	errs = append(errs, validateTolerations(spec.Tolerations, path.Child("tolerations"))...)
-	return errs
+	return append(errs, validateTolerations(spec.Tolerations, path.Child("tolerations"))...)
 }
 
-func validateContainers(spec *corev1.PodSpec, volumes sets.Set[string], path *field.Path) field.ErrorList {
+// validatePodNames checks the names of other things in a Pod's spec.
+func validatePodNames(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if len(spec.Containers) == 0 {
-		errs = append(errs, field.Required(path.Child("containers"), ""))
-	}
-	names := sets.New[string]()
-	for i := range spec.InitContainers {
-		at := path.Child("initContainers").Index(i)
-		errs = append(errs, validateContainer(&spec.InitContainers[i], volumes, names, at)...)
-		errs = append(errs, validateInitContainer(&spec.InitContainers[i], at)...)
-	}
-	hostPorts := sets.New[string]()
-	for i := range spec.Containers {
-		at := path.Child("containers").Index(i)
-		errs = append(errs, validateContainer(&spec.Containers[i], volumes, names, at)...)
-		errs = append(errs, validateHostPorts(spec.Containers[i].Ports, hostPorts, at.Child("ports"))...)
+	for _, named := range []struct {
+		field, value string
+		rule         func(string) []string
+	}{
+		{"serviceAccountName", spec.ServiceAccountName, func(name string) []string { return apivalidation.ValidateServiceAccountName(name, false) }},
+		{"nodeName", spec.NodeName, func(name string) []string { return apivalidation.NameIsDNSSubdomain(name, false) }},
+		{"hostname", spec.Hostname, validation.IsDNS1123Label},
+		{"subdomain", spec.Subdomain, validation.IsDNS1123Label},
+		{"priorityClassName", spec.PriorityClassName, func(name string) []string { return apivalidation.NameIsDNSSubdomain(name, false) }},
+	} {
+		if named.value == "" {
+			continue
+		}
+		for _, message := range named.rule(named.value) {
+			errs = append(errs, field.Invalid(path.Child(named.field), named.value, message))
+		}
 	}
 	return errs
 }
 
-// validateInitContainer refuses what only makes sense for a container that
-// keeps running.
-func validateInitContainer(container *corev1.Container, path *field.Path) field.ErrorList {
-	if policy := container.RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
-		return nil
-	}
+func validateReadinessGates(gates []corev1.PodReadinessGate, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	const message = "may not be set for init containers without restartPolicy=Always"
-	if container.Lifecycle != nil {
-		errs = append(errs, field.Forbidden(path.Child("lifecycle"), message))
-	}
-	if container.LivenessProbe != nil {
-		errs = append(errs, field.Forbidden(path.Child("livenessProbe"), message))
-	}
-	if container.ReadinessProbe != nil {
-		errs = append(errs, field.Forbidden(path.Child("readinessProbe"), message))
-	}
-	if container.StartupProbe != nil {
-		errs = append(errs, field.Forbidden(path.Child("startupProbe"), message))
+	for i, gate := range gates {
+		errs = append(errs, validateQualified(string(gate.ConditionType), path.Index(i).Child("conditionType"))...)
 	}
 	return errs
 }
 
-func validateContainer(container *corev1.Container, volumes, names sets.Set[string], path *field.Path) field.ErrorList {
+func validateSchedulingGates(gates []corev1.PodSchedulingGate, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if container.Name == "" {
-		errs = append(errs, field.Required(path.Child("name"), ""))
-	} else {
-		for _, message := range validation.IsDNS1123Label(container.Name) {
-			errs = append(errs, field.Invalid(path.Child("name"), container.Name, message))
+	seen := sets.New[string]()
+	for i, gate := range gates {
+		errs = append(errs, validateQualified(gate.Name, path.Index(i))...)
+		if seen.Has(gate.Name) {
+			errs = append(errs, field.Duplicate(path.Index(i), gate.Name))
 		}
-		if names.Has(container.Name) {
-			errs = append(errs, field.Duplicate(path.Child("name"), container.Name))
-		}
-		names.Insert(container.Name)
-	}
-	if container.Image == "" {
-		errs = append(errs, field.Required(path.Child("image"), ""))
-	} else if strings.TrimSpace(container.Image) != container.Image {
-		errs = append(errs, field.Invalid(path.Child("image"), container.Image, "must not have leading or trailing whitespace"))
-	}
-	errs = append(errs, validateEnum(container.ImagePullPolicy, path.Child("imagePullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
-	errs = append(errs, validateEnum(container.TerminationMessagePolicy, path.Child("terminationMessagePolicy"), corev1.TerminationMessageFallbackToLogsOnError, corev1.TerminationMessageReadFile)...)
-	errs = append(errs, validatePorts(container.Ports, path.Child("ports"))...)
-	errs = append(errs, validateEnv(container.Env, path.Child("env"))...)
-	errs = append(errs, validateEnvFrom(container.EnvFrom, path.Child("envFrom"))...)
-	errs = append(errs, validateMounts(container.VolumeMounts, volumes, path.Child("volumeMounts"))...)
-	errs = append(errs, ValidateResources(&container.Resources, path.Child("resources"))...)
-	errs = append(errs, validateProbe(container.LivenessProbe, true, path.Child("livenessProbe"))...)
-	errs = append(errs, validateProbe(container.ReadinessProbe, false, path.Child("readinessProbe"))...)
-	errs = append(errs, validateProbe(container.StartupProbe, true, path.Child("startupProbe"))...)
-	if hooks := container.Lifecycle; hooks != nil {
-		if hook := hooks.PostStart; hook != nil {
-			errs = append(errs, validateHandler(hook.Exec, hook.HTTPGet, hook.TCPSocket, nil, hook.Sleep, path.Child("lifecycle", "postStart"))...)
-		}
-		if hook := hooks.PreStop; hook != nil {
-			errs = append(errs, validateHandler(hook.Exec, hook.HTTPGet, hook.TCPSocket, nil, hook.Sleep, path.Child("lifecycle", "preStop"))...)
-		}
+		seen.Insert(gate.Name)
 	}
 	return errs
 }
@@ -183,50 +142,6 @@ func validateTolerations(tolerations []corev1.Toleration, path *field.Path) fiel
 		default:
 			errs = append(errs, field.NotSupported(at.Child("operator"), toleration.Operator, []corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists}))
 		}
-	}
-	return errs
-}
-
-// validateGatesOnlyGo allows scheduling gates to be taken away, not to be added.
-func validateGatesOnlyGo(gates, old []corev1.PodSchedulingGate, path *field.Path) field.ErrorList {
-	errs := field.ErrorList{}
-	for i, gate := range gates {
-		if !slices.Contains(old, gate) {
-			errs = append(errs, field.Forbidden(path.Index(i).Child("name"), fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", gate.Name)))
-		}
-	}
-	return errs
-}
-
-// ValidatePodUpdate allows what upstream allows to change in a Pod: images,
-// deadlines, tolerations that are added, gates that go, and the grace period of -1.
-func ValidatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
-	path := field.NewPath("spec")
-	errs := field.ErrorList{}
-	if len(pod.Spec.Containers) != len(old.Spec.Containers) {
-		return append(errs, field.Forbidden(path.Child("containers"), "pod updates may not add or remove containers"))
-	}
-	if len(pod.Spec.InitContainers) != len(old.Spec.InitContainers) {
-		return append(errs, field.Forbidden(path.Child("initContainers"), "pod updates may not add or remove containers"))
-	}
-	same := pod.Spec.DeepCopy()
-	for i := range same.Containers {
-		if pod.Spec.Containers[i].Image == "" {
-			errs = append(errs, field.Required(path.Child("containers").Index(i).Child("image"), ""))
-		}
-		same.Containers[i].Image = old.Spec.Containers[i].Image
-	}
-	for i := range same.InitContainers {
-		same.InitContainers[i].Image = old.Spec.InitContainers[i].Image
-	}
-	same.ActiveDeadlineSeconds = old.Spec.ActiveDeadlineSeconds
-	same.Tolerations = old.Spec.Tolerations
-	errs = append(errs, validateGatesOnlyGo(pod.Spec.SchedulingGates, old.Spec.SchedulingGates, path.Child("schedulingGates"))...)
-	same.SchedulingGates = old.Spec.SchedulingGates
-	same.TerminationGracePeriodSeconds = old.Spec.TerminationGracePeriodSeconds
-	if !apiEqual(same, &old.Spec) {
-		errs = append(errs, field.Forbidden(path, fmt.Sprintf("pod updates may not change fields other than %s\n%v",
-			"`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)", specDiff(&old.Spec, same))))
 	}
 	return errs
 }

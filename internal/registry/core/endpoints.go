@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strconv"
@@ -9,7 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	api "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 )
 
@@ -18,6 +21,12 @@ func endpoints() registry.Kind[*corev1.Endpoints] {
 		Version: corev1.SchemeGroupVersion, Resource: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"},
 		New:     func() *corev1.Endpoints { return &corev1.Endpoints{} },
 		NewList: func() runtime.Object { return &corev1.EndpointsList{} },
+		Validate: func(_ context.Context, obj *corev1.Endpoints) field.ErrorList {
+			return api.ValidateEndpoints(obj, nil)
+		},
+		ValidateUpdate: func(_ context.Context, obj, old *corev1.Endpoints) field.ErrorList {
+			return api.ValidateEndpoints(obj, old)
+		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn, registry.Column("Endpoints", "string", corev1.Endpoints{}.SwaggerDoc()["subsets"]), registry.AgeColumn,
 		},

@@ -11,10 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 
+	api "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 )
 
@@ -33,11 +35,16 @@ func namespace() registry.Kind[*corev1.Namespace] {
 		PrepareForUpdate: func(_ context.Context, obj, old *corev1.Namespace) {
 			obj.Spec.Finalizers, obj.Status = old.Spec.Finalizers, old.Status
 		},
+		Validate: func(_ context.Context, obj *corev1.Namespace) field.ErrorList { return api.ValidateNamespace(obj) },
 		Status: &registry.Status[*corev1.Namespace]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.Namespace) { obj.Spec = old.Spec },
+			ValidateUpdate: func(_ context.Context, obj, _ *corev1.Namespace) field.ErrorList {
+				return api.ValidateNamespaceStatus(obj)
+			},
 		},
 		Fields: func(obj *corev1.Namespace) fields.Set {
-			return fields.Set{"status.phase": string(obj.Status.Phase)}
+			// The name alone is the oldest way to select one.
+			return fields.Set{"status.phase": string(obj.Status.Phase), "name": obj.Name}
 		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
@@ -149,4 +156,9 @@ type finalizeStrategy struct{ rest.RESTUpdateStrategy }
 
 func (finalizeStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	obj.(*corev1.Namespace).Status = old.(*corev1.Namespace).Status
+}
+
+// ValidateUpdate checks the finalizers beside the metadata.
+func (s finalizeStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return append(s.RESTUpdateStrategy.ValidateUpdate(ctx, obj, old), api.ValidateNamespaceFinalize(obj.(*corev1.Namespace))...)
 }

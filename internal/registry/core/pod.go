@@ -41,6 +41,7 @@ func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
 		},
 		Validate:       func(_ context.Context, obj *corev1.Pod) field.ErrorList { return api.ValidatePod(obj) },
 		ValidateUpdate: func(_ context.Context, obj, old *corev1.Pod) field.ErrorList { return api.ValidatePodUpdate(obj, old) },
+		Warnings:       func(_ context.Context, obj, _ *corev1.Pod) []string { return api.PodWarnings(obj) },
 		GracefulDelete: gracefulDelete,
 		Status: &registry.Status[*corev1.Pod]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.Pod) {
@@ -48,15 +49,19 @@ func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
 				obj.OwnerReferences = old.OwnerReferences
 				obj.Status.QOSClass = old.Status.QOSClass
 			},
+			ValidateUpdate: func(_ context.Context, obj, old *corev1.Pod) field.ErrorList {
+				return api.ValidatePodStatusUpdate(obj, old)
+			},
 		},
 		Fields:  podFields,
 		Columns: podColumns,
 		Row:     podRow,
 		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
 			return map[string]rest.Storage{
-				"binding":  &bindingStorage{store},
-				"eviction": &evictionStorage{store},
-				"log":      &logStorage{store, nodes},
+				"binding":             &bindingStorage{store},
+				"ephemeralcontainers": newEphemeralStorage(store),
+				"eviction":            &evictionStorage{store},
+				"log":                 &logStorage{store, nodes},
 			}
 		},
 	}
@@ -95,20 +100,5 @@ func podFields(obj *corev1.Pod) fields.Set {
 		"status.phase":             string(obj.Status.Phase),
 		"status.podIP":             obj.Status.PodIP,
 		"status.nominatedNodeName": obj.Status.NominatedNodeName,
-	}
-}
-
-func podTemplate() registry.Kind[*corev1.PodTemplate] {
-	return registry.Kind[*corev1.PodTemplate]{
-		Version: corev1.SchemeGroupVersion, Resource: "podtemplates", Singular: "podtemplate",
-		New:              func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
-		NewList:          func() runtime.Object { return &corev1.PodTemplateList{} },
-		PrepareForCreate: func(_ context.Context, obj *corev1.PodTemplate) { obj.Generation = 1 },
-		Validate: func(_ context.Context, obj *corev1.PodTemplate) field.ErrorList {
-			return api.ValidatePodTemplate(&obj.Template, field.NewPath("template"))
-		},
-		ValidateUpdate: func(_ context.Context, obj, _ *corev1.PodTemplate) field.ErrorList {
-			return api.ValidatePodTemplate(&obj.Template, field.NewPath("template"))
-		},
 	}
 }

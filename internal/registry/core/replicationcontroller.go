@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -59,14 +58,9 @@ func replicationController() registry.Kind[*corev1.ReplicationController] {
 			registry.WideColumn("Selector", "string", corev1.ReplicationControllerSpec{}.SwaggerDoc()["selector"]),
 		},
 		Row: func(obj *corev1.ReplicationController) []any {
-			var names, images []string
-			if obj.Spec.Template != nil {
-				for _, container := range obj.Spec.Template.Spec.Containers {
-					names, images = append(names, container.Name), append(images, container.Image)
-				}
-			}
+			names, images := containersOf(obj.Spec.Template) // validation wants one
 			return []any{obj.Name, int64(*obj.Spec.Replicas), int64(obj.Status.Replicas), int64(obj.Status.ReadyReplicas), registry.Age(obj.CreationTimestamp),
-				strings.Join(names, ","), strings.Join(images, ","), labels.FormatLabels(obj.Spec.Selector)}
+				names, images, labels.FormatLabels(obj.Spec.Selector)}
 		},
 		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
 			return map[string]rest.Storage{"scale": scale.New(store, replicationControllerScale)}

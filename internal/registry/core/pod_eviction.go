@@ -1,0 +1,94 @@
+package core
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
+	storeerr "k8s.io/apiserver/pkg/storage/errors"
+)
+
+// evictionStorage serves pods/eviction: a deletion that a disruption budget
+// could refuse, if there were any.
+type evictionStorage struct{ store *genericregistry.Store }
+
+var (
+	_ rest.NamedCreater             = &evictionStorage{}
+	_ rest.GroupVersionKindProvider = &evictionStorage{}
+)
+
+func (s *evictionStorage) New() runtime.Object { return &policyv1.Eviction{} }
+func (s *evictionStorage) Destroy()            {}
+
+// GroupVersionKind implements rest.GroupVersionKindProvider.
+func (s *evictionStorage) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
+	return policyv1.SchemeGroupVersion.WithKind("Eviction")
+}
+
+// Create deletes the named Pod with the options of the eviction, and says in
+// its status who it was.
+func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	eviction, ok := obj.(*policyv1.Eviction)
+	if !ok {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("not a Eviction object: %T", obj))
+	}
+	if name != eviction.Name {
+		return nil, apierrors.NewBadRequest("name in URL does not match name in Eviction object")
+	}
+	if validate != nil {
+		if err := validate(ctx, eviction.DeepCopyObject()); err != nil {
+			return nil, err
+		}
+	}
+	deletion := eviction.DeleteOptions
+	if deletion == nil {
+		deletion = &metav1.DeleteOptions{}
+	}
+	deletion.DryRun = options.DryRun
+	if err := s.tell(ctx, name, deletion); err != nil {
+		return nil, err
+	}
+	if _, _, err := s.store.Delete(ctx, name, rest.ValidateAllObjectFunc, deletion); err != nil {
+		return nil, err
+	}
+	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+// tell adds the condition DisruptionTarget, by which controllers see that the
+// Pod did not fail by itself. A deletion that will be refused tells nothing.
+func (s *evictionStorage) tell(ctx context.Context, name string, deletion *metav1.DeleteOptions) error {
+	if len(deletion.DryRun) > 0 {
+		return nil
+	}
+	key, err := s.store.KeyFunc(ctx, name)
+	if err != nil {
+		return err
+	}
+	var preconditions storage.Preconditions
+	if wanted := deletion.Preconditions; wanted != nil {
+		preconditions.UID, preconditions.ResourceVersion = wanted.UID, wanted.ResourceVersion
+	}
+	out := s.store.NewFunc()
+	err = s.store.Storage.GuaranteedUpdate(ctx, key, out, false, &preconditions, storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
+		setPodCondition(obj.(*corev1.Pod), corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+		})
+		return obj, nil
+	}), false, nil)
+	if err != nil {
+		return storeerr.InterpretUpdateError(err, corev1.Resource("pods"), name)
+	}
+	if wanted := deletion.Preconditions; wanted != nil && wanted.ResourceVersion != nil {
+		version := out.(*corev1.Pod).ResourceVersion
+		wanted.ResourceVersion = &version // that was our own write
+	}
+	return nil
+}
