@@ -38,7 +38,8 @@ var layers = []layer{
 		"internal/admission", "internal/agent", "internal/cli", "internal/controllers", "internal/cri",
 		"internal/dns", "internal/etcd", "internal/network", "internal/proxy", "internal/registry",
 	}},
-	{"shared by drivers", []string{"internal/cni", "internal/plan", "internal/sim"}},
+	{"the simulator", []string{"internal/sim"}},
+	{"shared by drivers", []string{"internal/cni", "internal/plan", "internal/reconcile"}},
 	{"cores: pure", cores},
 }
 

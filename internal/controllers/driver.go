@@ -10,7 +10,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+
+	"coxswain.dev/cox/internal/reconcile"
 )
 
 // Retries of a key begin at firstRetry and double up to lastRetry.
@@ -29,7 +32,7 @@ type loop struct {
 	workers int
 	log     *slog.Logger
 	queue   workqueue.TypedRateLimitingInterface[key]
-	own     *ownWrites
+	own     *reconcile.OwnWrites
 	// reconcile brings one object to where it should be. It returns when to
 	// look again although nothing has changed; zero for never.
 	reconcile func(ctx context.Context, k key) (wakeAt time.Time, err error)
@@ -40,8 +43,31 @@ func newLoop(name string, workers int, log *slog.Logger) *loop {
 		name: name, workers: workers, log: log.With("controller", name),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[key](firstRetry, lastRetry)),
 	}
-	l.own = newOwnWrites(func(k key) { l.queue.Add(k) })
+	l.own = reconcile.NewOwnWrites(func(k key) { l.queue.Add(k) })
 	return l
+}
+
+// add queues several keys.
+func (l *loop) add(keys []key) {
+	for _, k := range keys {
+		l.queue.Add(k)
+	}
+}
+
+// watchOwn makes every event of the informers a chance for waiting keys.
+// Handlers run after the informer's store has been changed.
+func watchOwn(own *reconcile.OwnWrites, informers ...cache.SharedIndexInformer) error {
+	for _, informer := range informers {
+		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { own.Look() },
+			UpdateFunc: func(any, any) { own.Look() },
+			DeleteFunc: func(any) { own.Look() },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run works until ctx ends and the keys at work are done.
@@ -66,7 +92,7 @@ func (l *loop) next(ctx context.Context) bool {
 		return false
 	}
 	defer l.queue.Done(k)
-	if !l.own.reached(k) {
+	if !l.own.Reached(k) {
 		return true // it is added again when the informers are there
 	}
 	wakeAt, err := l.guarded(ctx, k)

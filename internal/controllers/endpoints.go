@@ -43,7 +43,7 @@ func newEndpoints(b *base) (*loop, error) {
 	if err := onAny(c.endpoints, func(e *corev1.Endpoints) { c.queue.Add(keyOf(e)) }); err != nil {
 		return nil, err
 	}
-	if err := c.own.watch(c.endpoints); err != nil {
+	if err := watchOwn(c.own, c.endpoints); err != nil {
 		return nil, err
 	}
 	return c.loop, watchPodsOfServices(b, c.queue.Add)
@@ -115,7 +115,7 @@ func (c *endpoints) write(ctx context.Context, k key, service *corev1.Service, s
 		}
 		return err
 	}
-	c.own.wrote(k, c.endpoints, written)
+	c.own.Wrote(k, c.endpoints.GetIndexer(), written)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func newLoadBalancers(b *base) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.loop, c.own.watch(c.services)
+	return c.loop, watchOwn(c.own, c.services)
 }
 
 // lookAtAll looks at every LoadBalancer Service again.
@@ -180,7 +180,7 @@ func (c *loadBalancers) write(ctx context.Context, k key, before *corev1.Service
 	if err != nil {
 		return err
 	}
-	c.own.wrote(k, c.services, written)
+	c.own.Wrote(k, c.services.GetIndexer(), written)
 	if len(addresses) > 0 {
 		c.events.Event(before, corev1.EventTypeNormal, "EnsuredLoadBalancer", "Ensured load balancer")
 	} else {

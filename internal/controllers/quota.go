@@ -43,7 +43,7 @@ func newQuotas(b *base) (*loop, error) {
 	if err := onAny(c.services, func(s *corev1.Service) { c.recount(s.Namespace) }); err != nil {
 		return nil, err
 	}
-	return c.loop, c.own.watch(c.quotas)
+	return c.loop, watchOwn(c.own, c.quotas)
 }
 
 // recount looks at the quotas of a namespace again. Most have none.
@@ -89,7 +89,7 @@ func (c *quotas) reconcile(ctx context.Context, k key) (time.Time, error) {
 		return time.Time{}, err
 	}
 	c.charges.own(k, written.Status.Used)
-	c.own.wrote(k, c.quotas, written)
+	c.own.Wrote(k, c.quotas.GetIndexer(), written)
 	return wakeAt, nil
 }
 

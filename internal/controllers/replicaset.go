@@ -1,15 +1,9 @@
 package controllers
 
 import (
-	"context"
-	"fmt"
-
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
-	"coxswain.dev/cox/internal/replicas"
+	"coxswain.dev/cox/internal/reconcile"
 )
 
 func newReplicaSets(b *base) (*loop, error) {
@@ -17,57 +11,7 @@ func newReplicaSets(b *base) (*loop, error) {
 	if err := indexByController(informer); err != nil {
 		return nil, err
 	}
-	return newSets(b, informer, setKind{
-		name: "ReplicaSet", component: "replicaset-controller",
-		view: viewReplicaSet,
-		live: func(ctx context.Context, k key) (metav1.Object, error) {
-			return b.client.AppsV1().ReplicaSets(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
-		},
-		writeStatus: func(ctx context.Context, obj runtime.Object, status replicas.Status) (metav1.Object, error) {
-			rs := obj.(*appsv1.ReplicaSet).DeepCopy()
-			terminating := status.TerminatingReplicas
-			rs.Status = appsv1.ReplicaSetStatus{
-				Replicas: status.Replicas, FullyLabeledReplicas: status.FullyLabeledReplicas, ReadyReplicas: status.ReadyReplicas,
-				AvailableReplicas: status.AvailableReplicas, TerminatingReplicas: &terminating, ObservedGeneration: status.ObservedGeneration,
-			}
-			if failure := status.Failure; failure != nil {
-				rs.Status.Conditions = []appsv1.ReplicaSetCondition{{
-					Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue,
-					Reason: failure.Reason, Message: failure.Message, LastTransitionTime: failure.Since,
-				}}
-			}
-			return b.client.AppsV1().ReplicaSets(rs.Namespace).UpdateStatus(ctx, rs, metav1.UpdateOptions{})
-		},
-	})
-}
-
-func viewReplicaSet(obj any) (*replicas.Set, runtime.Object, error) {
-	rs, ok := obj.(*appsv1.ReplicaSet)
-	if !ok {
-		return nil, nil, fmt.Errorf("a %T is not a ReplicaSet", obj)
-	}
-	selector, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
-	if err != nil {
-		return nil, nil, fmt.Errorf("ReplicaSet %s/%s: spec.selector: %w", rs.Namespace, rs.Name, err)
-	}
-	set := &replicas.Set{
-		Kind: appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), Meta: rs.ObjectMeta, Replicas: 1,
-		Selector: selector, Template: &rs.Spec.Template, MinReadySeconds: rs.Spec.MinReadySeconds,
-		Status: replicas.Status{
-			Replicas: rs.Status.Replicas, FullyLabeledReplicas: rs.Status.FullyLabeledReplicas, ReadyReplicas: rs.Status.ReadyReplicas,
-			AvailableReplicas: rs.Status.AvailableReplicas, ObservedGeneration: rs.Status.ObservedGeneration,
-		},
-	}
-	if rs.Spec.Replicas != nil {
-		set.Replicas = *rs.Spec.Replicas
-	}
-	if rs.Status.TerminatingReplicas != nil {
-		set.Status.TerminatingReplicas = *rs.Status.TerminatingReplicas
-	}
-	for _, condition := range rs.Status.Conditions {
-		if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {
-			set.Status.Failure = &replicas.Failure{Reason: condition.Reason, Message: condition.Message, Since: condition.LastTransitionTime}
-		}
-	}
-	return set, rs, nil
+	return newSets(b, informer, "replicaset-controller", reconcile.ReplicaSets(func(namespace string) reconcile.Client[*appsv1.ReplicaSet] {
+		return b.client.AppsV1().ReplicaSets(namespace)
+	}))
 }

@@ -10,17 +10,18 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"coxswain.dev/cox/internal/reconcile"
 	"coxswain.dev/cox/internal/replicas"
 )
 
 func newReplicationControllers(b *base) (*loop, error) {
-	return newSets(b, b.Core().V1().ReplicationControllers().Informer(), setKind{
-		name: "ReplicationController", component: "replication-controller",
-		view: viewReplicationController,
-		live: func(ctx context.Context, k key) (metav1.Object, error) {
+	return newSets(b, b.Core().V1().ReplicationControllers().Informer(), "replication-controller", reconcile.SetKind{
+		Name: "ReplicationController",
+		View: viewReplicationController,
+		Live: func(ctx context.Context, k key) (metav1.Object, error) {
 			return b.client.CoreV1().ReplicationControllers(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
 		},
-		writeStatus: func(ctx context.Context, obj runtime.Object, status replicas.Status) (metav1.Object, error) {
+		WriteStatus: func(ctx context.Context, obj runtime.Object, status replicas.Status) (metav1.Object, error) {
 			rc := obj.(*corev1.ReplicationController).DeepCopy()
 			before := rc.Status
 			rc.Status = corev1.ReplicationControllerStatus{

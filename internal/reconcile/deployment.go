@@ -1,0 +1,92 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"coxswain.dev/cox/internal/rollout"
+)
+
+// Deployments runs package rollout.
+type Deployments struct {
+	// Deployments, Sets and Pods are the caches.
+	Deployments, Sets, Pods Store
+	DeploymentClient        func(namespace string) Client[*appsv1.Deployment]
+	SetClient               func(namespace string) Client[*appsv1.ReplicaSet]
+	Events                  Recorder
+	Own                     *OwnWrites
+	Now                     func() time.Time
+}
+
+// Owners are the keys of the Deployment of a ReplicaSet, or of those that may
+// adopt it.
+func (c *Deployments) Owners(rs *appsv1.ReplicaSet) []Key {
+	if owner := metav1.GetControllerOfNoCopy(rs); owner != nil {
+		if owner.Kind != "Deployment" {
+			return nil
+		}
+		return []Key{{Namespace: rs.Namespace, Name: owner.Name}}
+	}
+	items, err := c.Deployments.ByIndex(ByNamespace, rs.Namespace)
+	if err != nil {
+		return nil
+	}
+	var keys []Key
+	for _, item := range items {
+		d := item.(*appsv1.Deployment)
+		if selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector); err == nil && !selector.Empty() && selector.Matches(labels.Set(rs.Labels)) {
+			keys = append(keys, KeyOf(d))
+		}
+	}
+	return keys
+}
+
+// Reconcile brings one Deployment a wave further. It returns when to look
+// again although nothing has changed; zero for never.
+func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
+	item, exists, err := c.Deployments.GetByKey(k.String())
+	if err != nil || !exists {
+		return time.Time{}, err
+	}
+	d := item.(*appsv1.Deployment)
+	sets, err := ownedOrOrphan[*appsv1.ReplicaSet](c.Sets, d)
+	if err != nil {
+		return time.Time{}, err
+	}
+	pods, err := c.podsOf(sets)
+	if err != nil {
+		return time.Time{}, err
+	}
+	decision := rollout.Decide(rollout.Snapshot{Now: c.Now(), Deployment: d, ReplicaSets: sets, Pods: pods})
+	current := d.DeepCopy()
+	for _, action := range decision.Actions {
+		if err := c.apply(ctx, k, current, action); err != nil {
+			return time.Time{}, fmt.Errorf("%s: %w", action.Why(), err)
+		}
+	}
+	if err := c.writeStatus(ctx, k, current, decision.Status); err != nil {
+		return time.Time{}, err
+	}
+	return decision.WakeAt, nil
+}
+
+func (c *Deployments) podsOf(sets []*appsv1.ReplicaSet) (map[types.UID][]*corev1.Pod, error) {
+	pods := map[types.UID][]*corev1.Pod{}
+	for _, rs := range sets {
+		items, err := c.Pods.ByIndex(ByController, string(rs.UID))
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			pods[rs.UID] = append(pods[rs.UID], item.(*corev1.Pod))
+		}
+	}
+	return pods, nil
+}

@@ -1,0 +1,149 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"coxswain.dev/cox/internal/rollout"
+)
+
+// apply does one action, and keeps d, a copy of the Deployment, up to date.
+func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, action rollout.Action) error {
+	sets := c.SetClient(k.Namespace)
+	switch a := action.(type) {
+	case rollout.Adopt:
+		return c.setOwner(ctx, k, a.Ref, []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))})
+	case rollout.Release:
+		return c.setOwner(ctx, k, a.Ref, nil)
+	case rollout.Create:
+		return c.create(ctx, k, d, a)
+	case rollout.Update:
+		return c.update(ctx, k, d, a)
+	case rollout.Delete:
+		err := sets.Delete(ctx, a.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &a.UID, ResourceVersion: &a.ResourceVersion}})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+		c.Own.Deleted(k, c.Sets, Key{Namespace: k.Namespace, Name: a.Name}, a.UID)
+		return nil
+	case rollout.Annotate:
+		if d.Annotations == nil {
+			d.Annotations = map[string]string{}
+		}
+		maps.Copy(d.Annotations, a.Annotations)
+		updated, err := c.DeploymentClient(k.Namespace).Update(ctx, d, metav1.UpdateOptions{})
+		if err != nil {
+			return err
+		}
+		c.Own.Wrote(k, c.Deployments, updated)
+		updated.Status = d.Status
+		*d = *updated
+		return nil
+	default:
+		return fmt.Errorf("rollout gave an unknown action %T", action)
+	}
+}
+
+// setOwner adopts or releases a ReplicaSet, in the state in which it was seen.
+func (c *Deployments) setOwner(ctx context.Context, k Key, ref rollout.Ref, owners []metav1.OwnerReference) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"ownerReferences": owners, "uid": ref.UID, "resourceVersion": ref.ResourceVersion}})
+	if err != nil {
+		return err
+	}
+	updated, err := c.SetClient(k.Namespace).Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	c.Own.Wrote(k, c.Sets, updated)
+	return nil
+}
+
+// create makes a ReplicaSet. If its name is taken, it may be our own of a
+// moment ago, whose answer was lost; another template's makes the Deployment
+// choose another name.
+func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a rollout.Create) error {
+	sets := c.SetClient(k.Namespace)
+	made, err := sets.Create(ctx, a.ReplicaSet, metav1.CreateOptions{})
+	switch {
+	case err == nil:
+		c.Own.Wrote(k, c.Sets, made)
+		c.record(d, a.Event)
+		return nil
+	case !apierrors.IsAlreadyExists(err):
+		c.Events.Eventf(d, corev1.EventTypeWarning, "ReplicaSetCreateError", "Failed to create new replica set %q: %v", a.ReplicaSet.Name, err)
+		return err
+	}
+	existing, err := sets.Get(ctx, a.ReplicaSet.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if metav1.IsControlledBy(existing, d) && equality.Semantic.DeepEqual(existing.Spec.Template, a.ReplicaSet.Spec.Template) {
+		c.Own.Wrote(k, c.Sets, existing)
+		return nil
+	}
+	status := *d.Status.DeepCopy()
+	collisions := int32(1)
+	if status.CollisionCount != nil {
+		collisions += *status.CollisionCount
+	}
+	status.CollisionCount = &collisions
+	if err := c.writeStatus(ctx, k, d, status); err != nil {
+		return err
+	}
+	return fmt.Errorf("the name %s is taken by another template, another one will be chosen", existing.Name)
+}
+
+func (c *Deployments) update(ctx context.Context, k Key, d *appsv1.Deployment, a rollout.Update) error {
+	item, exists, err := c.Sets.GetByKey(Key{Namespace: k.Namespace, Name: a.Name}.String())
+	if err != nil || !exists {
+		return err
+	}
+	rs := item.(*appsv1.ReplicaSet).DeepCopy()
+	rs.UID, rs.ResourceVersion = a.UID, a.ResourceVersion
+	rs.Spec.Replicas, rs.Spec.MinReadySeconds = &a.To, a.MinReadySeconds
+	if rs.Annotations == nil {
+		rs.Annotations = map[string]string{}
+	}
+	maps.Copy(rs.Annotations, a.Annotations)
+	updated, err := c.SetClient(k.Namespace).Update(ctx, rs, metav1.UpdateOptions{})
+	if err != nil {
+		return err
+	}
+	c.Own.Wrote(k, c.Sets, updated)
+	c.record(d, a.Event)
+	return nil
+}
+
+func (c *Deployments) record(d *appsv1.Deployment, event *rollout.Event) {
+	if event != nil {
+		c.Events.Event(d, event.Type, event.Reason, event.Message)
+	}
+}
+
+func (c *Deployments) writeStatus(ctx context.Context, k Key, d *appsv1.Deployment, status appsv1.DeploymentStatus) error {
+	if equality.Semantic.DeepEqual(d.Status, status) {
+		return nil
+	}
+	d.Status = status
+	updated, err := c.DeploymentClient(k.Namespace).UpdateStatus(ctx, d, metav1.UpdateOptions{})
+	if err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	c.Own.Wrote(k, c.Deployments, updated)
+	return nil
+}

@@ -1,0 +1,165 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"coxswain.dev/cox/internal/replicas"
+)
+
+// claim adopts and releases. What goes wrong here is no ReplicaFailure: the
+// Pods that the set needs are there or not yet asked for.
+func (c *Sets) claim(ctx context.Context, k Key, set *replicas.Set, decision replicas.Decision) error {
+	if len(decision.Adopt) > 0 {
+		if err := c.mayAdopt(ctx, k, set); err != nil {
+			return err
+		}
+	}
+	for _, ref := range decision.Adopt {
+		if err := c.setOwner(ctx, k, ref, metav1.NewControllerRef(&set.Meta, set.Kind)); err != nil {
+			return err
+		}
+	}
+	for _, ref := range decision.Release {
+		if err := c.setOwner(ctx, k, ref, map[string]any{"$patch": "delete", "uid": set.Meta.UID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayAdopt looks at the set itself: the informer may not know yet that it is
+// being deleted with its Pods orphaned, or that another has its name.
+func (c *Sets) mayAdopt(ctx context.Context, k Key, set *replicas.Set) error {
+	live, err := c.Kind.Live(ctx, k)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %s: not adopting Pods: %w", c.Kind.Name, k, err)
+	case live.GetUID() != set.Meta.UID:
+		return fmt.Errorf("%s %s: not adopting Pods: it is gone, and another has its name", c.Kind.Name, k)
+	case live.GetDeletionTimestamp() != nil:
+		return fmt.Errorf("%s %s: not adopting Pods: it is being deleted", c.Kind.Name, k)
+	}
+	return nil
+}
+
+func (c *Sets) apply(ctx context.Context, k Key, set *replicas.Set, obj runtime.Object, decision replicas.Decision) error {
+	if decision.Create > 0 {
+		return c.slowStart(decision.Create, func() error { return c.create(ctx, k, set, obj) })
+	}
+	return c.slowStart(len(decision.Delete), inTurn(decision.Delete, func(ref replicas.PodRef) error { return c.delete(ctx, k, set, obj, ref) }))
+}
+
+// setOwner adopts or releases a Pod, in the state in which it was seen. Owners
+// are merged by their UID: those that are not its controller stay.
+func (c *Sets) setOwner(ctx context.Context, k Key, ref replicas.PodRef, owner any) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"ownerReferences": []any{owner}, "uid": ref.UID, "resourceVersion": ref.ResourceVersion,
+	}})
+	if err != nil {
+		return err
+	}
+	updated, err := c.PodClient(k.Namespace).Patch(ctx, ref.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.Own.Wrote(k, c.Pods, updated)
+	return nil
+}
+
+// create makes one Pod. It chooses the name, so that an answer that was lost
+// can be looked up instead of making a second Pod.
+func (c *Sets) create(ctx context.Context, k Key, set *replicas.Set, obj runtime.Object) error {
+	if set.Template == nil {
+		return errors.New("there is no template to make Pods of")
+	}
+	pod := replicas.NewPod(set, c.RandomName())
+	made, err := c.PodClient(k.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+	if err != nil && unknownOutcome(err) {
+		if found, getErr := c.PodClient(k.Namespace).Get(ctx, pod.Name, metav1.GetOptions{}); getErr == nil && metav1.IsControlledBy(found, &set.Meta) {
+			made, err = found, nil
+		}
+	}
+	if err != nil {
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return nil // the set goes too
+		}
+		c.Events.Eventf(obj, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
+		return err
+	}
+	c.Own.Wrote(k, c.Pods, made)
+	c.Events.Eventf(obj, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %v", made.Name)
+	return nil
+}
+
+// unknownOutcome tells whether the write may have happened all the same. An
+// error without a reason is not the API server's answer.
+func unknownOutcome(err error) bool {
+	switch apierrors.ReasonForError(err) {
+	case metav1.StatusReasonUnknown, metav1.StatusReasonTimeout, metav1.StatusReasonServerTimeout,
+		metav1.StatusReasonInternalError, metav1.StatusReasonAlreadyExists:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *Sets) delete(ctx context.Context, k Key, set *replicas.Set, obj runtime.Object, ref replicas.PodRef) error {
+	err := c.PodClient(k.Namespace).Delete(ctx, ref.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &ref.UID}})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		c.Events.Eventf(obj, corev1.EventTypeWarning, "FailedDelete", "Error deleting: %v", err)
+		return err
+	}
+	c.Own.Deleted(k, c.Pods, Key{Namespace: k.Namespace, Name: ref.Name}, ref.UID)
+	if err == nil {
+		c.Events.Eventf(obj, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %v", ref.Name)
+	}
+	return nil
+}
+
+// mostAtOnce bounds how many requests of one set are under way.
+const mostAtOnce = 32
+
+// slowStart calls f count times, first once, then twice side by side, then
+// four times, and so on. The first error ends it after its round: what is
+// refused once (a quota) is not tried five hundred times.
+func (c *Sets) slowStart(count int, f func() error) error {
+	for batch := 1; count > 0; batch = min(2*batch, mostAtOnce) {
+		batch = min(batch, count)
+		errs := make([]error, batch)
+		c.Together(batch, func(i int) { errs[i] = f() })
+		for _, err := range errs {
+			if err != nil {
+				return err
+			}
+		}
+		count -= batch
+	}
+	return nil
+}
+
+// inTurn makes a function that handles the next item with every call, from
+// any goroutine.
+func inTurn[T any](items []T, f func(T) error) func() error {
+	var mu sync.Mutex
+	next := 0
+	return func() error {
+		mu.Lock()
+		item := items[next]
+		next++
+		mu.Unlock()
+		return f(item)
+	}
+}
