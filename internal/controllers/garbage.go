@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 )
 
@@ -30,6 +32,7 @@ const garbageWorkers = 16
 // It watches the metadata of every resource that can be deleted.
 type garbageCollector struct {
 	log     *slog.Logger
+	events  record.EventRecorder
 	client  metadata.Interface
 	factory metadatainformer.SharedInformerFactory
 	watched []watched
@@ -57,7 +60,7 @@ func newGarbageCollector(b *base) (*garbageCollector, error) {
 		return nil, err
 	}
 	g := &garbageCollector{
-		log: b.log.With("controller", "garbage"), client: b.metadata,
+		log: b.log.With("controller", "garbage"), events: b.recorder("garbage-collector-controller"), client: b.metadata,
 		factory: metadatainformer.NewFilteredSharedInformerFactory(b.metadata, 0, metav1.NamespaceAll, nil),
 		byKind:  map[schema.GroupKind]watched{},
 		queue:   workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[garbageKey](firstRetry, lastRetry)),
@@ -268,6 +271,7 @@ func (g *garbageCollector) checkOwners(ctx context.Context, k garbageKey, object
 			waiting = append(waiting, owner)
 		case ownerAbsent:
 			dangling++
+			g.tellOfFarOwner(k, owner)
 		}
 	}
 	switch {
@@ -284,6 +288,33 @@ func (g *garbageCollector) checkOwners(ctx context.Context, k garbageKey, object
 	default:
 		return g.delete(ctx, k, metav1.DeletePropagationBackground)
 	}
+}
+
+// tellOfFarOwner says so if an owner that is missing lives in another
+// namespace: somebody has mistaken what ownership means.
+func (g *garbageCollector) tellOfFarOwner(k garbageKey, owner metav1.OwnerReference) {
+	w, found := g.kindOf(owner)
+	if !found || !w.namespaced {
+		return
+	}
+	for _, item := range w.informer.GetIndexer().List() {
+		if other := item.(*metav1.PartialObjectMetadata); other.UID == owner.UID && other.Namespace != k.Namespace {
+			identity := fmt.Sprintf("[%s/%s, namespace: %s, name: %s, uid: %s]", owner.APIVersion, owner.Kind, k.Namespace, owner.Name, owner.UID)
+			g.events.Eventf(g.reference(k), corev1.EventTypeWarning, "OwnerRefInvalidNamespace", "ownerRef %s does not exist in namespace %q", identity, k.Namespace)
+			return
+		}
+	}
+}
+
+// reference names an object to events.
+func (g *garbageCollector) reference(k garbageKey) *corev1.ObjectReference {
+	ref := &corev1.ObjectReference{APIVersion: k.resource.GroupVersion().String(), Namespace: k.Namespace, Name: k.Name, UID: k.uid}
+	for _, w := range g.watched {
+		if w.GroupVersionResource == k.resource {
+			ref.Kind = w.kind
+		}
+	}
+	return ref
 }
 
 type ownerState int

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,34 +47,48 @@ func (c *namespaceDeletion) reconcile(ctx context.Context, k key) (time.Time, er
 	if err != nil {
 		return time.Time{}, err
 	}
-	left := 0
+	left := newRemaining()
 	var errs []error
 	for _, resource := range resources {
 		if !resource.namespaced {
 			continue
 		}
-		count, err := c.empty(ctx, namespace.Name, resource.GroupVersionResource)
-		left += count
-		if err != nil {
+		if err := c.empty(ctx, namespace.Name, resource.GroupVersionResource, left); err != nil {
 			errs = append(errs, fmt.Errorf("deleting the %s of namespace %s: %w", resource.Resource, namespace.Name, err))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	failure := errors.Join(errs...)
+	if failure == nil && len(left.objects) == 0 {
+		return time.Time{}, c.finalize(ctx, namespace)
+	}
+	if err := c.tell(ctx, namespace, left, failure); err != nil {
 		return time.Time{}, err
 	}
-	if left > 0 {
-		return now().Add(contentPoll), nil
-	}
-	return time.Time{}, c.finalize(ctx, namespace)
+	return now().Add(contentPoll), failure
 }
 
-// empty deletes all objects of one resource, and returns how many there were.
-func (c *namespaceDeletion) empty(ctx context.Context, namespace string, resource schema.GroupVersionResource) (int, error) {
+// tell says in the namespace's conditions what it waits for.
+func (c *namespaceDeletion) tell(ctx context.Context, namespace *corev1.Namespace, left *remaining, failure error) error {
+	changed := namespace.DeepCopy()
+	changed.Status.Conditions = left.conditions(changed.Status.Conditions, failure)
+	if equality.Semantic.DeepEqual(namespace.Status, changed.Status) {
+		return nil
+	}
+	_, err := c.client.CoreV1().Namespaces().UpdateStatus(ctx, changed, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // the next look is soon
+	}
+	return err
+}
+
+// empty deletes all objects of one resource, and notes what there was.
+func (c *namespaceDeletion) empty(ctx context.Context, namespace string, resource schema.GroupVersionResource, left *remaining) error {
 	client := c.metadata.Resource(resource).Namespace(namespace)
 	list, err := client.List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return 0, err
+		return err
 	}
+	left.note(resource, list.Items)
 	background := metav1.DeletePropagationBackground
 	for i := range list.Items {
 		object := &list.Items[i]
@@ -82,10 +97,10 @@ func (c *namespaceDeletion) empty(ctx context.Context, namespace string, resourc
 		}
 		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &object.UID}})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			return len(list.Items), err
+			return err
 		}
 	}
-	return len(list.Items), nil
+	return nil
 }
 
 // finalize takes our finalizer off: with the last one the namespace goes.
