@@ -20,6 +20,7 @@ import (
 	"coxswain.dev/cox/internal/registry/coordination"
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/discovery"
+	"coxswain.dev/cox/internal/registry/events"
 	"coxswain.dev/cox/internal/registry/rbac"
 )
 
@@ -30,6 +31,7 @@ func (s *Server) kinds() []registry.Builder {
 		apps.Kinds(),
 		discovery.Kinds(),
 		coordination.Kinds(),
+		events.Kinds(),
 		rbac.Kinds(s.guard),
 		authentication.Kinds(s.tokens, authenticator.Audiences{tokens.Issuer}),
 		authorization.Kinds(s.authorizer, s.policy),

@@ -17,6 +17,7 @@ import (
 
 	"coxswain.dev/cox/internal/registry"
 	"coxswain.dev/cox/internal/registry/core"
+	"coxswain.dev/cox/internal/registry/events"
 )
 
 // versions are the group versions that the scheme knows, most of them served,
@@ -32,7 +33,6 @@ var versions = []struct {
 	{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme},
 	{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme},
 	{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme},
-	{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme},
 	{policyv1.SchemeGroupVersion, policyv1.AddToScheme},
 	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
 }
@@ -48,6 +48,12 @@ func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 		if err := scheme.SetVersionPriority(v.version); err != nil {
 			return nil, err
 		}
+	}
+	if err := events.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := scheme.SetVersionPriority(eventsv1.SchemeGroupVersion); err != nil {
+		return nil, err
 	}
 	// What the endpoints themselves speak, in no group.
 	unversioned := schema.GroupVersion{Version: "v1"}

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,6 +70,9 @@ func newWorld(t *testing.T, config *rest.Config, namespace string) *world {
 //	show KIND NAME FIELD…            some of its fields
 //	list KIND [FIELD=VALUE]          the names
 //	table KIND [wide]                the columns of `kubectl get`
+//	serves GROUP/VERSION             what discovery lists
+//
+// NAMESPACE in a manifest is the world's own.
 //
 // KIND is a resource, such as deployments.apps. What lies below is indented.
 func (w *world) Do(statement string) error {
@@ -91,6 +95,8 @@ func (w *world) Do(statement string) error {
 		return w.remove(words[1], words[2])
 	case "list":
 		return w.list(words[1], words[2])
+	case "serves":
+		return w.serves(words[1])
 	case "table":
 		return w.table(words[1], words[2] == "wide")
 	}
@@ -133,6 +139,7 @@ func (w *world) resource(name string) (dynamic.ResourceInterface, schema.GroupVe
 }
 
 func (w *world) write(verb string, body []byte, subresource string) error {
+	body = bytes.ReplaceAll(body, []byte("NAMESPACE"), []byte(w.namespace))
 	object := &unstructured.Unstructured{}
 	if err := json.Unmarshal(body, &object.Object); err != nil {
 		return err
@@ -165,6 +172,7 @@ func (w *world) patch(verb, name, object, subresource string, body []byte) error
 	if err != nil {
 		return err
 	}
+	body = bytes.ReplaceAll(body, []byte("NAMESPACE"), []byte(w.namespace))
 	options := metav1.PatchOptions{FieldValidation: "Strict"}
 	if verb == "apply" {
 		options.FieldManager = "test"
@@ -217,7 +225,7 @@ func (w *world) show(name, object string, paths []string) error {
 		if err != nil {
 			return err
 		}
-		w.answer.WriteString(mask(string(text)))
+		w.answer.WriteString(w.mask(string(text)))
 	}
 	return nil
 }
@@ -253,8 +261,8 @@ func (w *world) tell(object *unstructured.Unstructured, err error) error {
 	var refused apierrors.APIStatus
 	if errors.As(err, &refused) {
 		fmt.Fprintf(&w.answer, "%d %s\n", refused.Status().Code, refused.Status().Reason)
-		message := strings.NewReplacer("\n\n", "\n", w.namespace, "NAMESPACE", ", spec.", ",\n spec.").Replace(refused.Status().Message)
-		fmt.Fprintf(&w.answer, " %s\n", mask(strings.TrimRight(message, "\n")))
+		message := strings.NewReplacer("\n\n", "\n", ", spec.", ",\n spec.").Replace(refused.Status().Message)
+		fmt.Fprintf(&w.answer, " %s\n", w.mask(strings.TrimRight(message, "\n")))
 		return nil
 	}
 	if err != nil {
@@ -265,7 +273,7 @@ func (w *world) tell(object *unstructured.Unstructured, err error) error {
 		delete(meta, field)
 	}
 	text, err := yaml.Marshal(object.Object)
-	w.answer.WriteString(mask(string(text)))
+	w.answer.WriteString(w.mask(string(text)))
 	return err
 }
 
@@ -283,7 +291,8 @@ var masks = []struct {
 	{regexp.MustCompile(`resourceVersion\\":\\"\d+`), `resourceVersion\":\"N`},
 }
 
-func mask(text string) string {
+func (w *world) mask(text string) string {
+	text = strings.ReplaceAll(text, w.namespace, "NAMESPACE")
 	for _, m := range masks {
 		text = m.what.ReplaceAllString(text, m.by)
 	}
@@ -332,9 +341,36 @@ func (w *world) table(name string, wide bool) error {
 			if column.Name == "Age" || column.Name == "Last Seen" || column.Name == "First Seen" {
 				cell = "AGE"
 			}
-			cells = append(cells, mask(cell))
+			cells = append(cells, w.mask(cell))
 		}
 		fmt.Fprintln(out, strings.Join(cells, "\t"))
+	}
+	return out.Flush()
+}
+
+// serves writes down the resources of a version.
+func (w *world) serves(version string) error {
+	path := "/apis/" + version
+	if !strings.Contains(version, "/") {
+		path = "/api/" + version
+	}
+	content, err := w.raw.Get().AbsPath(path).SetHeader("Accept", "application/json").DoRaw(w.ctx)
+	if err != nil {
+		return w.tell(nil, err)
+	}
+	var list metav1.APIResourceList
+	if err := json.Unmarshal(content, &list); err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(&w.answer, 0, 0, 2, ' ', 0)
+	for _, resource := range list.APIResources {
+		kind := strings.Trim(resource.Group+"/"+resource.Version+" "+resource.Kind, "/ ")
+		scope := "cluster"
+		if resource.Namespaced {
+			scope = "namespace"
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", resource.Name, kind, scope, resource.SingularName,
+			strings.Join(append(resource.ShortNames, resource.Categories...), ","), strings.Join(resource.Verbs, ","))
 	}
 	return out.Flush()
 }

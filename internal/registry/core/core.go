@@ -26,6 +26,6 @@ func Kinds(deps Dependencies) []registry.Builder {
 	return []registry.Builder{
 		namespace(), node(), pod(deps.Nodes), podTemplate(), replicationController(),
 		service(deps.ServiceCIDR), endpoints(), configMap(), secret(), serviceAccount(),
-		event(), resourceQuota(), limitRange(),
+		Event(), resourceQuota(), limitRange(),
 	}
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -10,20 +11,25 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 
+	api "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 )
 
 // eventTTLSeconds is how long an Event is kept (kube-apiserver's --event-ttl).
 const eventTTLSeconds = 60 * 60
 
-func event() registry.Kind[*corev1.Event] {
+// Event is exported for events.k8s.io, which serves the same objects.
+func Event() registry.Kind[*corev1.Event] {
 	return registry.Kind[*corev1.Event]{
 		Version: corev1.SchemeGroupVersion, Resource: "events", Singular: "event", ShortNames: []string{"ev"},
 		New:                 func() *corev1.Event { return &corev1.Event{} },
 		NewList:             func() runtime.Object { return &corev1.EventList{} },
 		AllowCreateOnUpdate: true,
+		Validate:            func(_ context.Context, obj *corev1.Event) field.ErrorList { return api.ValidateEvent(obj) },
+		ValidateUpdate:      func(_ context.Context, obj, _ *corev1.Event) field.ErrorList { return api.ValidateEvent(obj) },
 		Fields:              eventFields,
 		Columns: []metav1.TableColumnDefinition{
 			registry.Column("Last Seen", "string", corev1.Event{}.SwaggerDoc()["lastTimestamp"]),
