@@ -74,13 +74,15 @@ func (k Kind[O]) AddFieldLabels(scheme *runtime.Scheme) error {
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{"metadata.name": true, "metadata.namespace": !k.ClusterScoped}
-	if k.Fields != nil {
-		for label := range k.Fields(k.New()) {
-			known[label] = true
-		}
+	version := k.Version.WithKind(kinds[0].Kind)
+	if k.Fields == nil {
+		return scheme.AddFieldLabelConversionFunc(version, runtime.DefaultMetaV1FieldSelectorConversion)
 	}
-	return scheme.AddFieldLabelConversionFunc(k.Version.WithKind(kinds[0].Kind), func(label, value string) (string, string, error) {
+	known := map[string]bool{"metadata.name": true, "metadata.namespace": !k.ClusterScoped}
+	for label := range k.Fields(k.New()) {
+		known[label] = true
+	}
+	return scheme.AddFieldLabelConversionFunc(version, func(label, value string) (string, string, error) {
 		if !known[label] {
 			return "", "", fmt.Errorf("field label not supported: %s", label)
 		}

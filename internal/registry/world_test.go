@@ -1,7 +1,6 @@
 package registry_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +37,9 @@ type world struct {
 
 func newWorld(t *testing.T, config *rest.Config, namespace string) *world {
 	t.Helper()
+	w := &world{ctx: t.Context(), namespace: namespace}
+	config = rest.CopyConfig(config)
+	config.WarningHandler, config.WarningHandlerWithContext = w, nil
 	asked, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +48,8 @@ func newWorld(t *testing.T, config *rest.Config, namespace string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{ctx: t.Context(), client: client, raw: asked.RESTClient(), namespace: namespace,
-		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(asked))}
+	w.client, w.raw = client, asked.RESTClient()
+	w.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(asked))
 	made := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}}}
 	_, err = client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Create(w.ctx, made, metav1.CreateOptions{})
 	if err != nil {
@@ -61,13 +63,21 @@ func newWorld(t *testing.T, config *rest.Config, namespace string) *world {
 	return w
 }
 
+// HandleWarningHeader implements rest.WarningHandler.
+func (w *world) HandleWarningHeader(_ int, _, text string) {
+	fmt.Fprintf(&w.answer, "Warning: %s\n", text)
+}
+
 // Do sends one request, and keeps what comes back:
 //
-//	create|replace [SUBRESOURCE]     with the manifest below
+//	create|replace [SUBRESOURCE] [dryRun] [Warn|Ignore]   with the manifest below
 //	merge|json|strategic|apply KIND NAME [SUBRESOURCE]   a patch of this type, below
+//	post KIND NAME SUBRESOURCE       what is below, such as a Binding; the answer
 //	delete KIND NAME
+//	clear KIND [FIELD=VALUE]         deletes the collection
 //	get KIND NAME [SUBRESOURCE]      the whole object
 //	show KIND NAME FIELD…            some of its fields
+//	owners KIND NAME                 who manages which fields
 //	list KIND [FIELD=VALUE]          the names
 //	table KIND [wide]                the columns of `kubectl get`
 //	serves GROUP/VERSION             what discovery lists
@@ -76,23 +86,33 @@ func newWorld(t *testing.T, config *rest.Config, namespace string) *world {
 //
 // KIND is a resource, such as deployments.apps. What lies below is indented.
 func (w *world) Do(statement string) error {
-	line, below, _ := strings.Cut(statement, "\n")
-	words := append(strings.Fields(line), "", "", "")
+	line, below, _ := strings.Cut(strings.ReplaceAll(statement, "NAMESPACE", w.namespace), "\n")
+	words, asked := options(strings.Fields(line))
 	body, err := dedent(below)
 	if err != nil {
 		return err
 	}
 	switch verb := words[0]; verb {
 	case "create", "replace":
-		return w.write(verb, body, words[1])
+		return w.write(verb, body, words[1], asked)
 	case "merge", "json", "strategic", "apply":
 		return w.patch(verb, words[1], words[2], words[3], body)
 	case "get":
 		return w.get(words[1], words[2], words[3])
 	case "show":
 		return w.show(words[1], words[2], strings.Fields(line)[3:])
+	case "owners":
+		return w.owners(words[1], words[2])
 	case "delete":
 		return w.remove(words[1], words[2])
+	case "post":
+		return w.post(words[1], words[2], words[3], body)
+	case "clear":
+		resource, _, err := w.resource(words[1])
+		if err != nil {
+			return err
+		}
+		return w.done("cleared", nil, resource.DeleteCollection(w.ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}, metav1.ListOptions{FieldSelector: words[2]}))
 	case "list":
 		return w.list(words[1], words[2])
 	case "serves":
@@ -101,6 +121,29 @@ func (w *world) Do(statement string) error {
 		return w.table(words[1], words[2] == "wide")
 	}
 	return errors.New("no such verb")
+}
+
+// asked are the options of a write.
+type asked struct {
+	dryRun     []string
+	validation string
+}
+
+// options takes the options out of a statement, and fills up its words.
+func options(words []string) ([]string, asked) {
+	all := asked{validation: "Strict"}
+	words = slices.DeleteFunc(words, func(word string) bool {
+		switch word {
+		case "dryRun":
+			all.dryRun = []string{metav1.DryRunAll}
+		case "Warn", "Ignore":
+			all.validation = word
+		default:
+			return false
+		}
+		return true
+	})
+	return append(words, "", "", ""), all
 }
 
 // Answer is what came back of all requests since the last one.
@@ -138,8 +181,7 @@ func (w *world) resource(name string) (dynamic.ResourceInterface, schema.GroupVe
 	return w.client.Resource(found), found, nil
 }
 
-func (w *world) write(verb string, body []byte, subresource string) error {
-	body = bytes.ReplaceAll(body, []byte("NAMESPACE"), []byte(w.namespace))
+func (w *world) write(verb string, body []byte, subresource string, asked asked) error {
 	object := &unstructured.Unstructured{}
 	if err := json.Unmarshal(body, &object.Object); err != nil {
 		return err
@@ -156,11 +198,25 @@ func (w *world) write(verb string, body []byte, subresource string) error {
 	below := subresources(subresource)
 	var got *unstructured.Unstructured
 	if verb == "create" {
-		got, err = resource.Create(w.ctx, object, metav1.CreateOptions{FieldValidation: "Strict"}, below...)
+		got, err = resource.Create(w.ctx, object, metav1.CreateOptions{FieldValidation: asked.validation, DryRun: asked.dryRun}, below...)
 	} else {
-		got, err = resource.Update(w.ctx, object, metav1.UpdateOptions{FieldValidation: "Strict"}, below...)
+		got, err = resource.Update(w.ctx, object, metav1.UpdateOptions{FieldValidation: asked.validation, DryRun: asked.dryRun}, below...)
 	}
 	return w.done(verb+"d", got, err)
+}
+
+func (w *world) post(name, object, subresource string, body []byte) error {
+	resource, _, err := w.resource(name)
+	if err != nil {
+		return err
+	}
+	sent := &unstructured.Unstructured{}
+	if err := json.Unmarshal(body, &sent.Object); err != nil {
+		return err
+	}
+	sent.SetName(object)
+	got, err := resource.Create(w.ctx, sent, metav1.CreateOptions{}, subresource)
+	return w.tell(got, err)
 }
 
 var patchTypes = map[string]types.PatchType{
@@ -172,7 +228,6 @@ func (w *world) patch(verb, name, object, subresource string, body []byte) error
 	if err != nil {
 		return err
 	}
-	body = bytes.ReplaceAll(body, []byte("NAMESPACE"), []byte(w.namespace))
 	options := metav1.PatchOptions{FieldValidation: "Strict"}
 	if verb == "apply" {
 		options.FieldManager = "test"
@@ -230,6 +285,21 @@ func (w *world) show(name, object string, paths []string) error {
 	return nil
 }
 
+func (w *world) owners(name, object string) error {
+	resource, _, err := w.resource(name)
+	if err != nil {
+		return err
+	}
+	got, err := resource.Get(w.ctx, object, metav1.GetOptions{})
+	if err != nil {
+		return w.tell(nil, err)
+	}
+	for _, entry := range got.GetManagedFields() {
+		fmt.Fprintf(&w.answer, "%s %s %s %s %s\n", entry.Manager, entry.Operation, entry.APIVersion, entry.Subresource, entry.FieldsV1.Raw)
+	}
+	return nil
+}
+
 func (w *world) list(name, selector string) error {
 	resource, _, err := w.resource(name)
 	if err != nil {
@@ -244,7 +314,7 @@ func (w *world) list(name, selector string) error {
 		names = append(names, item.GetName())
 	}
 	slices.Sort(names)
-	fmt.Fprintf(&w.answer, "%s\n", strings.Join(names, " "))
+	fmt.Fprintf(&w.answer, "%s\n", w.mask(strings.Join(names, " ")))
 	return nil
 }
 
@@ -288,6 +358,8 @@ var masks = []struct {
 	{regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`), "kube-api-access-xxxxx"},
 	{regexp.MustCompile(`\b3[0-2]\d{3}\b`), "3xxxx"},
 	{regexp.MustCompile(`202[6-9]-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
+	{regexp.MustCompile(`eyJ[\w.-]+`), "TOKEN"},
+	{regexp.MustCompile(`made-[a-z0-9]{5}`), "made-xxxxx"},
 	{regexp.MustCompile(`resourceVersion\\":\\"\d+`), `resourceVersion\":\"N`},
 }
 

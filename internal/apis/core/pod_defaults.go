@@ -90,7 +90,7 @@ func SetPodSpecDefaults(spec *corev1.PodSpec) {
 		setContainerDefaults(&spec.Containers[i])
 	}
 	for i := range spec.EphemeralContainers {
-		setEphemeralDefaults(&spec.EphemeralContainers[i])
+		setContainerDefaults((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
 	}
 }
 
@@ -112,13 +112,6 @@ func setContainerDefaults(container *corev1.Container) {
 			}
 		}
 	}
-}
-
-func setEphemeralDefaults(container *corev1.EphemeralContainer) {
-	setIfEmpty(&container.ImagePullPolicy, pullPolicyOf(container.Image))
-	setIfEmpty(&container.TerminationMessagePath, corev1.TerminationMessagePathDefault)
-	setIfEmpty(&container.TerminationMessagePolicy, corev1.TerminationMessageReadFile)
-	setEnvDefaults(container.Env)
 }
 
 func setEnvDefaults(env []corev1.EnvVar) {

@@ -43,8 +43,7 @@ func namespace() registry.Kind[*corev1.Namespace] {
 			},
 		},
 		Fields: func(obj *corev1.Namespace) fields.Set {
-			// The name alone is the oldest way to select one.
-			return fields.Set{"status.phase": string(obj.Status.Phase), "name": obj.Name}
+			return fields.Set{"status.phase": string(obj.Status.Phase)}
 		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
@@ -60,7 +59,7 @@ func namespace() registry.Kind[*corev1.Namespace] {
 				return len(obj.(*corev1.Namespace).Spec.Finalizers) == 0 && genericregistry.ShouldDeleteDuringUpdate(ctx, key, obj, existing)
 			}
 		},
-		Wrap: func(store *genericregistry.Store) rest.Storage { return &namespaceStorage{store} },
+		Wrap: func(store *genericregistry.Store) rest.Storage { return &namespaceStorage{store, store} },
 		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
 			finalize := *store
 			finalize.UpdateStrategy = finalizeStrategy{store.UpdateStrategy}
@@ -71,11 +70,31 @@ func namespace() registry.Kind[*corev1.Namespace] {
 
 // namespaceStorage deletes in two steps: a namespace is marked as terminating
 // first, and goes when the controller has emptied it.
-type namespaceStorage struct{ *genericregistry.Store }
+type namespaceStorage struct {
+	namespaceVerbs
+	store *genericregistry.Store
+}
+
+// namespaceVerbs are what is offered beside Delete. Deleting a collection is
+// not: too much would go with one word.
+type namespaceVerbs interface {
+	rest.Storage
+	rest.Getter
+	rest.Lister
+	rest.Watcher
+	rest.Creater
+	rest.Updater
+	rest.Scoper
+	rest.SingularNameProvider
+	rest.ResetFieldsStrategy
+	rest.StorageWithReadiness
+}
+
+var _ rest.GracefulDeleter = &namespaceStorage{}
 
 func (s *namespaceStorage) ShortNames() []string { return []string{"ns"} }
 
-// DeleteCollection is not offered: too much would go with one word.
+// DeleteReturnsDeletedObject implements rest.MayReturnFullObjectDeleter.
 func (s *namespaceStorage) DeleteReturnsDeletedObject() bool { return true }
 
 // Delete marks the namespace, or removes it if nothing holds it any more.
@@ -92,14 +111,14 @@ func (s *namespaceStorage) Delete(ctx context.Context, name string, validate res
 		return nil, false, err
 	}
 	if namespace.DeletionTimestamp != nil && len(namespace.Spec.Finalizers) == 0 {
-		return s.Store.Delete(ctx, name, validate, options)
+		return s.store.Delete(ctx, name, validate, options)
 	}
-	key, err := s.KeyFunc(ctx, name)
+	key, err := s.store.KeyFunc(ctx, name)
 	if err != nil {
 		return nil, false, err
 	}
-	out := s.NewFunc()
-	err = s.Storage.GuaranteedUpdate(ctx, key, out, false, &storage.Preconditions{UID: &namespace.UID}, storage.SimpleUpdate(func(existing runtime.Object) (runtime.Object, error) {
+	out := s.store.NewFunc()
+	err = s.store.Storage.GuaranteedUpdate(ctx, key, out, false, &storage.Preconditions{UID: &namespace.UID}, storage.SimpleUpdate(func(existing runtime.Object) (runtime.Object, error) {
 		current := existing.(*corev1.Namespace)
 		if err := validate(ctx, current); err != nil {
 			return nil, err

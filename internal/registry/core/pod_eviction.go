@@ -83,6 +83,9 @@ func (s *evictionStorage) tell(ctx context.Context, name string, deletion *metav
 		})
 		return obj, nil
 	}), false, nil)
+	if storage.IsConflict(err) || storage.IsInvalidObj(err) {
+		return nil // the deletion says why
+	}
 	if err != nil {
 		return storeerr.InterpretUpdateError(err, corev1.Resource("pods"), name)
 	}
