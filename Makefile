@@ -6,6 +6,7 @@
 #   make demo    build, start, roll the sample application out, update it under load
 #   make test    build, and pass all tests (as root)
 #   make bench   measure whole instances
+#   make soak-traffic  send requests for as long as wanted while everything changes
 #   make mutants show which mistakes in the cores the tests would not see
 #   make install put it below /usr/local, with a systemd unit
 #   make deps    install the Debian packages that the build and the node need
@@ -77,6 +78,12 @@ demo: all
 test: all
 	CGO_ENABLED=0 $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout 20m ./...
+
+# How long requests are sent while everything changes: make soak-traffic FOR=1h.
+FOR ?= 10m
+.PHONY: soak-traffic
+soak-traffic: all
+	CGO_ENABLED=0 $(GO) test -v -timeout 0 -run NoNewConnection ./test/traffic -traffic $(FOR)
 
 BENCH ?= .
 .PHONY: bench

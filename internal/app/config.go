@@ -56,6 +56,9 @@ type Config struct {
 	NodeName string
 	// LogLevel is debug, info, warn or error.
 	LogLevel string
+	// StopAtOnce stops Pods without waiting until nobody is led to them any
+	// more. It is only there to compare with.
+	StopAtOnce bool
 	// Version is what `cox version` prints and the API server reports.
 	Version string
 }
@@ -78,6 +81,10 @@ func (c *Config) AddUpFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "pull from another place, `NAME=URL` such as docker.io=http://127.0.0.1:5000 (repeatable)")
 	flags.BoolVar(&c.MergeKubeconfig, "merge-kubeconfig", true, "add a context \"coxswain\" to your own kubeconfig (only with the default --kubeconfig)")
 	flags.StringVar(&c.LogLevel, "log-level", "warn", "how much is logged to standard error: debug, info, warn or error (`level`)")
+	flags.BoolVar(&c.StopAtOnce, "stop-at-once", false, "stop Pods without waiting for their Services and connections, only to compare with")
+	if err := flags.MarkHidden("stop-at-once"); err != nil {
+		panic(err) // it is defined a line above
+	}
 	flags.StringVar(&c.NodeName, "node-name", "", "`name` of this machine's Node (default: the host name)")
 }
 

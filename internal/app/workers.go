@@ -92,6 +92,9 @@ func (i *instance) startAgent(ctx context.Context, router agent.Router) error {
 	if err != nil {
 		return err
 	}
+	if i.StopAtOnce {
+		router = nil
+	}
 	node, err := agent.New(agent.Config{
 		Client:          client,
 		NodeName:        i.NodeName,

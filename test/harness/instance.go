@@ -194,17 +194,24 @@ func (i *Instance) must(result Result, command []string) string {
 // commandDeadline bounds one command, so that a hanging one fails its test.
 const commandDeadline = 3 * time.Minute
 
-func (i *Instance) run(name string, args ...string) Result {
-	i.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), commandDeadline)
-	defer cancel()
+// Command is a command inside the instance's network namespace, with
+// KUBECONFIG set and our binaries first on the PATH. It ends with ctx.
+func (i *Instance) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + i.Namespace, name}, args...)...)
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
 	command.Dir = i.Dir
 	command.WaitDelay = time.Second
 	command.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig, "HOME="+i.Dir, "KUBECACHEDIR="+filepath.Join(i.Dir, "kubecache"),
 		"PATH="+filepath.Dir(Binary("cox"))+":"+os.Getenv("PATH"))
+	return command
+}
+
+func (i *Instance) run(name string, args ...string) Result {
+	i.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), commandDeadline)
+	defer cancel()
+	command := i.Command(ctx, name, args...)
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
 	err := command.Run()
 	if _, failed := err.(*exec.ExitError); err != nil && !failed {
 		i.t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)

@@ -1,0 +1,132 @@
+package traffic
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// requestLimit bounds a request, so that a lost one counts as failed.
+const requestLimit = 5 * time.Second
+
+// Way is one way into a Service, and how it is used.
+type Way struct {
+	// Name is shown in reports.
+	Name string
+	// Address is host:port.
+	Address string
+	// PerSecond is how many new connections are made, one request on each.
+	PerSecond int
+	// Clients keep a connection each, and pause between two requests.
+	Clients int
+	Pause   time.Duration
+}
+
+// Report is what became of the requests over one way.
+type Report struct {
+	Name    string
+	Answers int
+	// Failures counts by kind: refused, reset, closed, timeout, or the error.
+	Failures map[string]int
+	// Gap is the longest time without an answer.
+	Gap time.Duration
+	// P50 and P99 are of the time that answers took.
+	P50, P99 time.Duration
+}
+
+// Failed is the number of requests that were not answered.
+func (r Report) Failed() (failed int) {
+	for _, n := range r.Failures {
+		failed += n
+	}
+	return failed
+}
+
+// counter counts for one way.
+type counter struct {
+	mu    sync.Mutex
+	took  []time.Duration
+	fails map[string]int
+	last  time.Time
+	gap   time.Duration
+}
+
+func (c *counter) note(took time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.fails[kindOf(err)]++
+		return
+	}
+	now := time.Now()
+	c.gap, c.last = max(c.gap, now.Sub(c.last)), now
+	c.took = append(c.took, took)
+}
+
+func kindOf(err error) string {
+	var wait net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "reset"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &wait) && wait.Timeout():
+		return "timeout"
+	default:
+		return err.Error()
+	}
+}
+
+// connection is one to a server of HTTP/1.1, without any retries.
+type connection struct {
+	net.Conn
+	answers *bufio.Reader
+}
+
+func open(address string) (*connection, error) {
+	conn, err := net.DialTimeout("tcp", address, requestLimit)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{conn, bufio.NewReader(conn)}, nil
+}
+
+// ask sends one request and reads its answer, whole.
+func (c *connection) ask() error {
+	if err := c.SetDeadline(time.Now().Add(requestLimit)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: traffic\r\n\r\n"); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(c.answers, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && (answer.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), "Welcome!")) {
+		err = fmt.Errorf("answer %s: %q", answer.Status, body)
+	}
+	return err
+}
+
+// hasEnded tells whether the server has closed an idle connection, as every
+// client looks before it sends.
+func (c *connection) hasEnded() bool {
+	if err := c.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return true
+	}
+	_, err := c.answers.Peek(1)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
