@@ -3,6 +3,8 @@
 //
 //	unknown field "spec.processDeadlineSeconds" (did you mean "progressDeadlineSeconds"?)
 //
+// And a quantity that cannot be read is named with its field.
+//
 // The complaints arise in three places, and each has its adapter here: where a
 // body is decoded (Serializer), where a warning is recorded (WithWarnings),
 // and, for patches, where the answer is written (Serializer again). The fields

@@ -24,7 +24,7 @@ func NewSerializer(inner runtime.NegotiatedSerializer, types []reflect.Type) *Se
 	s := &Serializer{NegotiatedSerializer: inner, types: types}
 	for _, info := range inner.SupportedMediaTypes() {
 		if info.StrictSerializer != nil {
-			info.StrictSerializer = decoder{info.StrictSerializer}
+			info.StrictSerializer = decoder{info.StrictSerializer, types}
 		}
 		s.infos = append(s.infos, info)
 	}
@@ -40,12 +40,18 @@ func (s *Serializer) EncoderForVersion(inner runtime.Encoder, version runtime.Gr
 }
 
 // decoder completes the complaints of a strict decoder.
-type decoder struct{ runtime.Serializer }
+type decoder struct {
+	runtime.Serializer
+	types []reflect.Type
+}
 
 // Decode implements runtime.Decoder.
 func (d decoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	obj, kind, err := d.Serializer.Decode(data, defaults, into)
 	strict, ok := runtime.AsStrictDecodingError(err)
+	if !ok && err != nil {
+		return obj, kind, nameQuantity(err, data, d.types)
+	}
 	if !ok || obj == nil {
 		return obj, kind, err
 	}
