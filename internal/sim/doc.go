@@ -1,0 +1,22 @@
+// Package sim tries the rollout and replica controllers in a simulated world.
+//
+// A World holds Deployments, ReplicaSets and Pods as an API server would, and
+// everything that acts on them: the production controllers (package reconcile
+// over the cores rollout and replicas), a kubelet, a garbage collector, users
+// who change their minds, and faults. One seed draws a schedule of all their
+// steps; the same seed gives the same steps, byte for byte.
+//
+//	world.go       the objects, the clock, and one step
+//	table.go       one kind: what is stored, its history, a cache that lags
+//	api.go         the API that the controllers write to
+//	process.go     the controllers' process: queues, crash, restart
+//	pods.go        the kubelet and the scheduler
+//	garbage.go     the garbage collector
+//	user.go        what users do
+//	faults.go      what goes wrong
+//	invariants.go  what has to hold after every step, and when all is calm
+//	run.go         one schedule, from its seed
+//	trace.go       what happened, for people
+//
+// There is no goroutine and no clock here: a schedule is a plain computation.
+package sim

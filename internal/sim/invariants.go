@@ -1,0 +1,350 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"coxswain.dev/cox/internal/rollout"
+)
+
+// ghost is what the checks know and nobody in the world does.
+type ghost struct {
+	violation string
+	// view and viewSet are what the controller at work has in its cache of
+	// the object that it looks at; views are the ReplicaSets then, podsSeen
+	// how much it knows of Pods.
+	view     *appsv1.Deployment
+	views    []*appsv1.ReplicaSet
+	viewSet  *appsv1.ReplicaSet
+	podsSeen int
+	// liveRead is what the controller at work has read past its caches.
+	liveRead types.UID
+	// statusPods is how much was known of Pods when the status of a
+	// ReplicaSet was written, by the ReplicaSet's resourceVersion.
+	statusPods map[string]int
+	losses     []loss
+	// blind is how far the caches have to come after a restart to know what
+	// the process before had written.
+	blind      [kinds]int
+	orphaned   []types.UID
+	leastReady int32
+	// total and checked are what checkState saw last.
+	total   int32
+	checked int
+}
+
+// loss is a Pod that was taken from its set by something else than the
+// controllers.
+type loss struct {
+	pod, set types.UID
+	// at is its place in the history of Pods.
+	at int
+}
+
+func newGhost() ghost { return ghost{statusPods: map[string]int{}, leastReady: 1 << 30} }
+
+func (w *World) violate(format string, args ...any) {
+	if w.ghost.violation == "" {
+		w.ghost.violation = fmt.Sprintf(format, args...)
+	}
+}
+
+func (g *ghost) beginDeployment(d *appsv1.Deployment) { g.view, g.viewSet, g.liveRead = d, nil, "" }
+
+func (g *ghost) beginSet(rs *appsv1.ReplicaSet, podsSeen int) {
+	g.view, g.viewSet, g.podsSeen, g.liveRead = nil, rs, podsSeen, ""
+}
+
+// setChanged keeps track of what the status of a ReplicaSet knows.
+func (g *ghost) setChanged(before, after *appsv1.ReplicaSet) {
+	g.statusPods[after.ResourceVersion] = g.statusPods[before.ResourceVersion]
+}
+
+// lost notes that a Pod is available, or there, no more, and the controllers
+// have no part in it.
+func (g *ghost) lost(w *World, pod *corev1.Pod) {
+	if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && isActive(pod) {
+		g.losses = append(g.losses, loss{pod.UID, owner.UID, len(w.pods.history)})
+	}
+}
+
+// isBlind tells whether the caches do not know yet all that the process before
+// a crash had written. Nothing can make up for that: the bounds hold again
+// when they do.
+func (w *World) isBlind() bool {
+	return w.deploymentCache.seen < w.ghost.blind[kindDeployment] || w.setCache.seen < w.ghost.blind[kindSet] || w.podCache.seen < w.ghost.blind[kindPod]
+}
+
+// belongs tells whether a Pod is one of the set's: labels can take it out.
+func belongs(pod *corev1.Pod, uid types.UID) bool {
+	return isControlledBy(pod, uid) && pod.Labels["app"] == web
+}
+
+// fences are maxSurge and maxUnavailable, worked out apart from the core.
+func fences(d *appsv1.Deployment) (surge, unavailable int32) {
+	rolling, wanted := d.Spec.Strategy.RollingUpdate, int(*d.Spec.Replicas)
+	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType || rolling == nil {
+		return 0, 0
+	}
+	up, _ := intstr.GetScaledValueFromIntOrPercent(rolling.MaxSurge, wanted, true)
+	down, _ := intstr.GetScaledValueFromIntOrPercent(rolling.MaxUnavailable, wanted, false)
+	if up == 0 && down == 0 {
+		down = 1
+	}
+	return int32(up), int32(min(down, wanted))
+}
+
+// checkSetWrite checks what was just written to a ReplicaSet, nil before if it
+// is new.
+func (w *World) checkSetWrite(before, after *appsv1.ReplicaSet) {
+	g := &w.ghost
+	if before != nil {
+		w.checkOwner("ReplicaSet", before, after)
+		if rollout.Revision(after.Annotations) < rollout.Revision(before.Annotations) {
+			w.violate("%s goes back from revision %d to %d", after.Name, rollout.Revision(before.Annotations), rollout.Revision(after.Annotations))
+		}
+	}
+	if g.viewSet != nil {
+		g.statusPods[after.ResourceVersion] = g.podsSeen
+	}
+	if g.view == nil || w.isBlind() {
+		return
+	}
+	from := int32(0)
+	if before != nil {
+		from = *before.Spec.Replicas
+	} else {
+		w.checkNewSet(after)
+	}
+	switch to := *after.Spec.Replicas; {
+	case to > from:
+		w.checkGrowth(after, from, to)
+	case to < from:
+		w.checkShrinkage(after, from, to)
+	}
+}
+
+// checkNewSet: a pause lets no new template in, and a template has one
+// ReplicaSet.
+func (w *World) checkNewSet(made *appsv1.ReplicaSet) {
+	if w.ghost.view.Spec.Paused {
+		w.violate("%s is made while the Deployment is paused", made.Name)
+	}
+	for _, rs := range w.sets.live {
+		if rs.UID != made.UID && isControlledBy(rs, w.ghost.view.UID) && rollout.IsCurrent(rs, w.ghost.view) {
+			w.violate("%s and %s have the same template", made.Name, rs.Name)
+		}
+	}
+}
+
+// checkGrowth: the replicas that all ReplicaSets are told to have are never
+// raised above replicas + maxSurge of the Deployment as the controller has
+// seen it. (Users' later changes are none of its fault: it cannot know them.
+// The Pods themselves may be more for as long as a ReplicaSet has not carried
+// out what it was told to lose; checkPodCreation bounds each of them.)
+// Recreate begins no new version while a Pod of an old one may run.
+func (w *World) checkGrowth(after *appsv1.ReplicaSet, from, to int32) {
+	d := w.ghost.view
+	surge, _ := fences(d)
+	if total, most := w.totalReplicas(d.UID), *d.Spec.Replicas+surge; total > most {
+		w.violate("%s grows from %d to %d: %d replicas in all, and %d are the most", after.Name, from, to, total, most)
+	}
+	if from > 0 || d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || !rollout.IsCurrent(after, d) {
+		return
+	}
+	for _, rs := range w.sets.live {
+		if rs.UID == after.UID || !isControlledBy(rs, d.UID) {
+			continue
+		}
+		for _, pod := range w.podsOf(rs.UID) {
+			if !hasEnded(pod) {
+				w.violate("Recreate begins %s while %s of %s is there", after.Name, pod.Name, rs.Name)
+			}
+		}
+	}
+}
+
+func (w *World) totalReplicas(uid types.UID) int32 {
+	total := int32(0)
+	for _, rs := range w.sets.live {
+		if isControlledBy(rs, uid) {
+			total += *rs.Spec.Replicas
+		}
+	}
+	return total
+}
+
+// checkShrinkage: telling a ReplicaSet to lose Pods never brings the available
+// ones under replicas - maxUnavailable, if all do what they are told. Pods
+// that were lost after the statuses which the controller has seen were written
+// count as available: it cannot know of them. A change of the Deployment's
+// size is shared in proportion, whatever is available, and Recreate keeps
+// nothing available.
+func (w *World) checkShrinkage(after *appsv1.ReplicaSet, from, to int32) {
+	d := w.ghost.view
+	if d.Spec.Paused || d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType || w.wasRescaled(d) {
+		return
+	}
+	_, unavailable := fences(d)
+	before, left := int32(0), int32(0)
+	for _, rs := range w.sets.live {
+		if !isControlledBy(rs, d.UID) {
+			continue
+		}
+		available := w.creditedAvailable(rs)
+		left += min(available, *rs.Spec.Replicas)
+		if rs.UID == after.UID {
+			before += min(available, from)
+		} else {
+			before += min(available, *rs.Spec.Replicas)
+		}
+	}
+	if least := min(*d.Spec.Replicas-unavailable, before); left < least {
+		w.violate("%s shrinks from %d to %d: %d Pods stay available, and %d are the least", after.Name, from, to, left, least)
+	}
+}
+
+// wasRescaled tells whether the ReplicaSets, as the controller sees them, were
+// sized for another size of the Deployment, or do not say.
+func (w *World) wasRescaled(d *appsv1.Deployment) bool {
+	wanted := fmt.Sprint(*d.Spec.Replicas)
+	return slices.ContainsFunc(w.setCache.items, func(rs *appsv1.ReplicaSet) bool {
+		return isControlledBy(rs, d.UID) && *rs.Spec.Replicas > 0 && rs.Annotations[rollout.DesiredReplicasAnnotation] != wanted
+	})
+}
+
+// creditedAvailable counts a set's available Pods, and those whose loss its
+// status, as cached, cannot know.
+func (w *World) creditedAvailable(rs *appsv1.ReplicaSet) int32 {
+	known := 0
+	if cached, exists := w.setCache.get(rs.Name); exists {
+		known = w.ghost.statusPods[cached.ResourceVersion]
+	}
+	var counted []types.UID
+	for _, pod := range w.pods.live {
+		if belongs(pod, rs.UID) && w.isAvailable(pod, w.ghost.leastReady) {
+			counted = append(counted, pod.UID)
+		}
+	}
+	return int32(len(w.withLosses(counted, rs.UID, known)))
+}
+
+// withLosses adds the Pods of a set that were lost since a place in history.
+func (w *World) withLosses(counted []types.UID, set types.UID, since int) []types.UID {
+	for _, l := range w.ghost.losses {
+		if l.set == set && l.at >= since && !slices.Contains(counted, l.pod) {
+			counted = append(counted, l.pod)
+		}
+	}
+	return counted
+}
+
+// checkOwner: nothing is taken from another owner, and what is given to an
+// owner is given to one that was there when the controller looked.
+func (w *World) checkOwner(of string, before, after metav1.Object) {
+	was, is := metav1.GetControllerOfNoCopy(before), metav1.GetControllerOfNoCopy(after)
+	switch {
+	case is == nil || was != nil && was.UID == is.UID:
+	case was != nil:
+		w.violate("%s %s of %s is taken by %s", of, before.GetName(), was.Name, is.Name)
+	case w.ghost.liveRead == is.UID:
+	case w.ghost.view != nil && !slices.ContainsFunc(w.deployments.live, func(d *appsv1.Deployment) bool { return d.UID == is.UID && d.DeletionTimestamp == nil }):
+		w.violate("%s %s is adopted by a Deployment that is gone or going", of, before.GetName())
+	case w.ghost.viewSet != nil && !contains(w.sets.live, is.UID):
+		w.violate("%s %s is adopted by a ReplicaSet that is gone", of, before.GetName())
+	}
+}
+
+// checkSetDeletion: an old ReplicaSet that has Pods is never cleaned up.
+func (w *World) checkSetDeletion(rs *appsv1.ReplicaSet) {
+	if w.isBlind() {
+		return
+	}
+	for _, pod := range w.podsOf(rs.UID) {
+		if isActive(pod) {
+			w.violate("%s is cleaned up, and has %s", rs.Name, pod.Name)
+		}
+	}
+}
+
+// checkDeploymentWrite: a Deployment's revision never goes back.
+func (w *World) checkDeploymentWrite(before, after *appsv1.Deployment) {
+	if was, is := rollout.Revision(before.Annotations), rollout.Revision(after.Annotations); is < was && !w.isBlind() {
+		w.violate("the Deployment goes back from revision %d to %d", was, is)
+	}
+}
+
+// checkPodCreation: a set never makes more Pods than it was to have when its
+// controller looked.
+func (w *World) checkPodCreation(made *corev1.Pod) {
+	rs := w.ghost.viewSet
+	if rs == nil || w.isBlind() {
+		return
+	}
+	active := int32(0)
+	for _, pod := range w.pods.live {
+		if belongs(pod, rs.UID) && isActive(pod) {
+			active++
+		}
+	}
+	if active > *rs.Spec.Replicas {
+		w.violate("%s is Pod number %d of %s, which wants %d", made.Name, active, rs.Name, *rs.Spec.Replicas)
+	}
+}
+
+// checkPodDeletion: a set never deletes more than it has too many, as far as
+// its controller can know.
+func (w *World) checkPodDeletion(gone *corev1.Pod) {
+	rs := w.ghost.viewSet
+	if rs == nil || w.isBlind() || gone.DeletionTimestamp != nil {
+		return
+	}
+	if !isControlledBy(gone, rs.UID) {
+		w.violate("%s deletes %s, which is not its own", rs.Name, gone.Name)
+	}
+	var counted []types.UID
+	for _, pod := range w.pods.live {
+		if pod.UID != gone.UID && belongs(pod, rs.UID) && isActive(pod) {
+			counted = append(counted, pod.UID)
+		}
+	}
+	if left := int32(len(w.withLosses(counted, rs.UID, w.ghost.podsSeen))); left < *rs.Spec.Replicas {
+		w.violate("%s deletes %s: it has %d left, and wants %d", rs.Name, gone.Name, left, *rs.Spec.Replicas)
+	}
+}
+
+// checkState: whatever wrote it, the replicas of all ReplicaSets are no more
+// than some Deployment allowed that the controller may still have in its
+// cache, or than they were before.
+func (w *World) checkState() {
+	if w.ghost.checked == len(w.sets.history) {
+		return
+	}
+	w.ghost.checked = len(w.sets.history)
+	d, exists := w.deployments.find(web)
+	if !exists {
+		w.ghost.total = 0
+		return
+	}
+	total := w.totalReplicas(d.UID)
+	before := w.ghost.total
+	w.ghost.total = total
+	if total <= before || w.isBlind() {
+		return
+	}
+	most := int32(0)
+	for i := max(0, min(w.deploymentCache.seen, len(w.deployments.history))-1); i < len(w.deployments.history); i++ {
+		seen := w.deployments.history[i].object
+		surge, _ := fences(seen)
+		most = max(most, *seen.Spec.Replicas+surge)
+	}
+	if total > most {
+		w.violate("there are %d replicas in all, and %d are the most", total, most)
+	}
+}

@@ -1,0 +1,217 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"coxswain.dev/cox/internal/reconcile"
+)
+
+// process is the controllers' memory: what a crash loses.
+type process struct {
+	w           *World
+	deployments *reconcile.Deployments
+	sets        *reconcile.Sets
+	// deploymentQueue and setQueue are the keys to be looked at.
+	deploymentQueue, setQueue queue
+	// dead is set by a crash in the middle of a reconcile: no request of it
+	// arrives any more.
+	dead bool
+}
+
+// queue is a work queue: keys that are due, and keys that will be.
+type queue struct {
+	due    []reconcile.Key
+	timers []timer
+	// failures counts the tries of a key that failed in a row.
+	failures map[reconcile.Key]int
+}
+
+type timer struct {
+	at  time.Duration
+	key reconcile.Key
+}
+
+// add makes a key due. The order of the keys does not depend on that of the
+// calls: some of them come from ranging over maps.
+func (q *queue) add(k reconcile.Key) {
+	at, found := slices.BinarySearchFunc(q.due, k, func(a, b reconcile.Key) int { return cmp.Compare(a.Name, b.Name) })
+	if !found {
+		q.due = slices.Insert(q.due, at, k)
+	}
+}
+
+// take removes one of the keys that are due.
+func (q *queue) take(w *World) (reconcile.Key, bool) {
+	if len(q.due) == 0 {
+		return reconcile.Key{}, false
+	}
+	i := 0
+	if len(q.due) > 1 {
+		i = w.pick(len(q.due))
+	}
+	k := q.due[i]
+	q.due = slices.Delete(q.due, i, i+1)
+	return k, true
+}
+
+// wake makes those keys due whose time has come.
+func (q *queue) wake(now time.Duration) {
+	q.timers = slices.DeleteFunc(q.timers, func(t timer) bool {
+		if t.at <= now {
+			q.add(t.key)
+		}
+		return t.at <= now
+	})
+}
+
+func newProcess(w *World) *process {
+	p := &process{w: w}
+	deployments := func(string) reconcile.Client[*appsv1.Deployment] { return deploymentAPI{w} }
+	sets := func(string) reconcile.Client[*appsv1.ReplicaSet] { return setAPI{w} }
+	pods := func(string) reconcile.Client[*corev1.Pod] { return podAPI{w} }
+	p.deployments = &reconcile.Deployments{
+		Deployments: &w.deploymentCache, Sets: &w.setCache, Pods: &w.podCache,
+		DeploymentClient: deployments, SetClient: sets,
+		Events: silent{}, Own: reconcile.NewOwnWrites(p.deploymentQueue.add), Now: w.now,
+	}
+	p.sets = &reconcile.Sets{
+		Kind: reconcile.ReplicaSets(sets), Sets: &w.setCache, Pods: &w.podCache, PodClient: pods,
+		Events: silent{}, Own: reconcile.NewOwnWrites(p.setQueue.add), Now: w.now,
+		RandomName: func() string { return w.randomName() },
+		Together: func(count int, f func(int)) {
+			for i := range count {
+				f(i)
+			}
+		},
+	}
+	for _, d := range w.deploymentCache.items {
+		p.deploymentQueue.add(reconcile.KeyOf(d))
+	}
+	for _, rs := range w.setCache.items {
+		p.setQueue.add(reconcile.KeyOf(rs))
+	}
+	return p
+}
+
+// silent drops the events that users would read.
+type silent struct{}
+
+func (silent) Event(runtime.Object, string, string, string)          {}
+func (silent) Eventf(runtime.Object, string, string, string, ...any) {}
+
+func (w *World) randomName() string {
+	w.made++
+	return strconv.Itoa(10000 + w.made)
+}
+
+func (p *process) wake() {
+	p.deploymentQueue.wake(p.w.elapsed)
+	p.setQueue.wake(p.w.elapsed)
+}
+
+// reconcileDeployment looks at one Deployment that is due.
+func (p *process) reconcileDeployment() bool {
+	k, due := p.deploymentQueue.take(p.w)
+	if !due {
+		return false
+	}
+	if !p.deployments.Own.Reached(k) {
+		p.w.say("deployment controller: %s waits for the caches", k.Name)
+		return true
+	}
+	d, _ := p.w.deploymentCache.get(k.Name)
+	p.w.ghost.beginDeployment(d)
+	p.w.say("deployment controller: looks at %s", k.Name)
+	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
+	return true
+}
+
+// reconcileSet looks at one ReplicaSet that is due.
+func (p *process) reconcileSet() bool {
+	k, due := p.setQueue.take(p.w)
+	if !due {
+		return false
+	}
+	if !p.sets.Own.Reached(k) {
+		p.w.say("replica set controller: %s waits for the caches", k.Name)
+		return true
+	}
+	rs, _ := p.w.setCache.get(k.Name)
+	p.w.ghost.beginSet(rs, p.w.podCache.seen)
+	p.w.say("replica set controller: looks at %s", k.Name)
+	p.finish(&p.setQueue, k, p.sets.Reconcile)
+	return true
+}
+
+// finish reconciles a key as the driver of package controllers does: failures
+// are tried again with growing pauses, and WakeAt is kept by real time,
+// whatever the clock does meanwhile.
+func (p *process) finish(q *queue, k reconcile.Key, reconcileKey func(context.Context, reconcile.Key) (time.Time, error)) {
+	wakeAt, err := reconcileKey(context.Background(), k)
+	switch {
+	case p.dead:
+		p.w.restart()
+	case err != nil:
+		if q.failures == nil {
+			q.failures = map[reconcile.Key]int{}
+		}
+		q.failures[k]++
+		p.w.say("  failed: %v", err)
+		q.timers = append(q.timers, timer{p.w.elapsed + 5*time.Millisecond<<min(q.failures[k], 12), k})
+	default:
+		delete(q.failures, k)
+		if !wakeAt.IsZero() {
+			q.timers = append(q.timers, timer{p.w.elapsed + wakeAt.Sub(p.w.now()), k})
+		}
+	}
+}
+
+// seeDeployments delivers up to count events of Deployments.
+func (p *process) seeDeployments(count int) bool {
+	return see(&p.w.deploymentCache, p, kindDeployment, count, func(d *appsv1.Deployment) { p.deploymentQueue.add(reconcile.KeyOf(d)) })
+}
+
+func (p *process) seeSets(count int) bool {
+	return see(&p.w.setCache, p, kindSet, count, func(rs *appsv1.ReplicaSet) {
+		p.setQueue.add(reconcile.KeyOf(rs))
+		for _, k := range p.deployments.Owners(rs) {
+			p.deploymentQueue.add(k)
+		}
+	})
+}
+
+func (p *process) seePods(count int) bool {
+	return see(&p.w.podCache, p, kindPod, count, func(pod *corev1.Pod) {
+		for _, k := range p.sets.Owners(pod) {
+			p.setQueue.add(k)
+		}
+	})
+}
+
+// see lets a cache take up to count events over, and its handlers hear of them.
+func see[O object](c *cache[O], p *process, of kind, count int, handle func(O)) bool {
+	var none O
+	count = min(count, c.behind())
+	for range count {
+		before, after := c.next()
+		if before != none {
+			handle(before)
+		}
+		handle(after)
+	}
+	if count == 0 {
+		return false
+	}
+	p.w.say("the cache of %ss is at %s", of, c.LastStoreSyncResourceVersion())
+	p.deployments.Own.Look()
+	p.sets.Own.Look()
+	return true
+}
