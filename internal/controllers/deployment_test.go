@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -113,6 +114,18 @@ func (d deployments) hasCondition(kind appsv1.DeploymentConditionType, want stri
 			return fmt.Errorf("%s is %s, want %s", kind, got, want)
 		}
 		return nil
+	})
+}
+
+// isGone waits until the Deployment is no more.
+func (d deployments) isGone() {
+	d.Helper()
+	eventually(d.T, func() error {
+		_, err := d.client.AppsV1().Deployments("default").Get(d.Context(), "web", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("it is still there (%v)", err)
 	})
 }
 
@@ -227,13 +240,11 @@ func TestReplicaSetsAreOrphanedAndAdopted(t *testing.T) {
 	if err := d.client.AppsV1().Deployments("default").Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &orphan}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
-		list, err := d.client.AppsV1().ReplicaSets("default").List(t.Context(), metav1.ListOptions{})
-		if err == nil && (len(list.Items) != 1 || len(list.Items[0].OwnerReferences) > 0) {
-			err = fmt.Errorf("%d ReplicaSets, the first owned by %v", len(list.Items), list.Items[0].OwnerReferences)
-		}
-		return err
-	})
+	d.isGone()
+	list, err := d.client.AppsV1().ReplicaSets("default").List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(list.Items) != 1 || len(list.Items[0].OwnerReferences) > 0 {
+		t.Fatalf("the ReplicaSets left are %+v (%v)", list, err)
+	}
 	before, err := d.client.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -272,12 +283,10 @@ func TestANameThatIsTakenIsAnsweredWithAnother(t *testing.T) {
 	if err := d.client.AppsV1().Deployments("default").Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &foreground}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
-		if left := d.sets(); len(left) > 0 {
-			return fmt.Errorf("left are %q", left)
-		}
-		return nil
-	})
+	d.isGone()
+	if left := d.sets(); len(left) > 0 {
+		t.Fatalf("a foreground deletion has left %q", left)
+	}
 	taken := replicaSet(0)
 	taken.Name = name
 	taken.Spec.Selector.MatchLabels = map[string]string{"app": "other"}
