@@ -1,17 +1,12 @@
 package apps
 
 import (
-	"strconv"
-	"strings"
-
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"coxswain.dev/cox/internal/apis/core"
@@ -22,7 +17,7 @@ func ValidateDeployment(d *appsv1.Deployment) field.ErrorList {
 	path := field.NewPath("spec")
 	errs := nonnegative(d.Spec.Replicas, path.Child("replicas"))
 	errs = append(errs, validateSelector(d.Spec.Selector, &d.Spec.Template, path, "invalid label selector")...)
-	errs = append(errs, core.ValidateRestartAlways(&d.Spec.Template, path.Child("template"))...)
+	errs = append(errs, core.ValidateRestartAlways(&d.Spec.Template, "ReplicaSet", path.Child("template"))...)
 	errs = append(errs, validateStrategy(&d.Spec.Strategy, path.Child("strategy"))...)
 	errs = append(errs, apivalidation.ValidateNonnegativeField(int64(d.Spec.MinReadySeconds), path.Child("minReadySeconds"))...)
 	errs = append(errs, nonnegative(d.Spec.RevisionHistoryLimit, path.Child("revisionHistoryLimit"))...)
@@ -45,19 +40,29 @@ func ValidateDeploymentUpdate(d, old *appsv1.Deployment) field.ErrorList {
 // ValidateDeploymentStatus checks a status against the one before.
 func ValidateDeploymentStatus(status, old *appsv1.DeploymentStatus) field.ErrorList {
 	path := field.NewPath("status")
-	errs := apivalidation.ValidateNonnegativeField(status.ObservedGeneration, path.Child("observedGeneration"))
-	for name, count := range map[string]int32{
-		"replicas": status.Replicas, "updatedReplicas": status.UpdatedReplicas, "readyReplicas": status.ReadyReplicas,
-		"availableReplicas": status.AvailableReplicas, "unavailableReplicas": status.UnavailableReplicas,
-	} {
-		errs = append(errs, apivalidation.ValidateNonnegativeField(int64(count), path.Child(name))...)
-	}
+	errs := nonnegativeCounts(path, status.ObservedGeneration,
+		count{"replicas", status.Replicas}, count{"updatedReplicas", status.UpdatedReplicas}, count{"readyReplicas", status.ReadyReplicas},
+		count{"availableReplicas", status.AvailableReplicas}, count{"unavailableReplicas", status.UnavailableReplicas})
 	errs = append(errs, atMost(status.UpdatedReplicas, status.Replicas, path.Child("updatedReplicas"), "status.replicas")...)
 	errs = append(errs, atMost(status.ReadyReplicas, status.Replicas, path.Child("readyReplicas"), "status.replicas")...)
 	errs = append(errs, atMost(status.AvailableReplicas, status.Replicas, path.Child("availableReplicas"), "status.replicas")...)
 	errs = append(errs, atMost(status.AvailableReplicas, status.ReadyReplicas, path.Child("availableReplicas"), "readyReplicas")...)
 	if old.CollisionCount != nil && (status.CollisionCount == nil || *status.CollisionCount < *old.CollisionCount) {
 		errs = append(errs, field.Invalid(path.Child("collisionCount"), status.CollisionCount, "cannot be decremented"))
+	}
+	return errs
+}
+
+// count is a number of Pods in a status.
+type count struct {
+	name  string
+	value int32
+}
+
+func nonnegativeCounts(path *field.Path, generation int64, counts ...count) field.ErrorList {
+	errs := apivalidation.ValidateNonnegativeField(generation, path.Child("observedGeneration"))
+	for _, c := range counts {
+		errs = append(errs, apivalidation.ValidateNonnegativeField(int64(c.value), path.Child(c.name))...)
 	}
 	return errs
 }
@@ -75,13 +80,25 @@ func ValidateReplicaSet(rs *appsv1.ReplicaSet) field.ErrorList {
 	errs := nonnegative(rs.Spec.Replicas, path.Child("replicas"))
 	errs = append(errs, apivalidation.ValidateNonnegativeField(int64(rs.Spec.MinReadySeconds), path.Child("minReadySeconds"))...)
 	errs = append(errs, validateSelector(rs.Spec.Selector, &rs.Spec.Template, path, "invalid label selector")...)
-	return append(errs, core.ValidateRestartAlways(&rs.Spec.Template, path.Child("template"))...)
+	return append(errs, core.ValidateRestartAlways(&rs.Spec.Template, "ReplicaSet", path.Child("template"))...)
 }
 
 // ValidateReplicaSetUpdate checks a changed ReplicaSet.
 func ValidateReplicaSetUpdate(rs, old *appsv1.ReplicaSet) field.ErrorList {
 	errs := ValidateReplicaSet(rs)
 	return append(errs, apivalidation.ValidateImmutableField(rs.Spec.Selector, old.Spec.Selector, field.NewPath("spec", "selector"))...)
+}
+
+// ValidateReplicaSetStatus checks the numbers of a status.
+func ValidateReplicaSetStatus(status *appsv1.ReplicaSetStatus) field.ErrorList {
+	path := field.NewPath("status")
+	errs := nonnegativeCounts(path, status.ObservedGeneration,
+		count{"replicas", status.Replicas}, count{"fullyLabeledReplicas", status.FullyLabeledReplicas},
+		count{"readyReplicas", status.ReadyReplicas}, count{"availableReplicas", status.AvailableReplicas})
+	errs = append(errs, atMost(status.FullyLabeledReplicas, status.Replicas, path.Child("fullyLabeledReplicas"), "status.replicas")...)
+	errs = append(errs, atMost(status.ReadyReplicas, status.Replicas, path.Child("readyReplicas"), "status.replicas")...)
+	errs = append(errs, atMost(status.AvailableReplicas, status.Replicas, path.Child("availableReplicas"), "status.replicas")...)
+	return append(errs, atMost(status.AvailableReplicas, status.ReadyReplicas, path.Child("availableReplicas"), "readyReplicas")...)
 }
 
 func nonnegative(value *int32, path *field.Path) field.ErrorList {
@@ -112,59 +129,4 @@ func validateSelector(selector *metav1.LabelSelector, template *corev1.PodTempla
 		errs = append(errs, field.Invalid(at.Child("metadata", "labels"), template.Labels, "`selector` does not match template `labels`"))
 	}
 	return append(errs, core.ValidatePodTemplate(template, at)...)
-}
-
-func validateStrategy(strategy *appsv1.DeploymentStrategy, path *field.Path) field.ErrorList {
-	switch strategy.Type {
-	case appsv1.RecreateDeploymentStrategyType:
-		if strategy.RollingUpdate != nil {
-			return field.ErrorList{field.Forbidden(path.Child("rollingUpdate"), "may not be specified when strategy `type` is 'Recreate'")}
-		}
-		return nil
-	case appsv1.RollingUpdateDeploymentStrategyType:
-		if strategy.RollingUpdate == nil {
-			return field.ErrorList{field.Required(path.Child("rollingUpdate"), "this should be defaulted and never be nil")}
-		}
-		return validateRollingUpdate(strategy.RollingUpdate, path.Child("rollingUpdate"))
-	default:
-		return field.ErrorList{field.NotSupported(path, strategy, []appsv1.DeploymentStrategyType{appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType})}
-	}
-}
-
-func validateRollingUpdate(rolling *appsv1.RollingUpdateDeployment, path *field.Path) field.ErrorList {
-	errs := validateIntOrPercent(*rolling.MaxUnavailable, path.Child("maxUnavailable"))
-	errs = append(errs, validateIntOrPercent(*rolling.MaxSurge, path.Child("maxSurge"))...)
-	if isZero(*rolling.MaxUnavailable) && isZero(*rolling.MaxSurge) {
-		errs = append(errs, field.Invalid(path.Child("maxUnavailable"), *rolling.MaxUnavailable, "may not be 0 when `maxSurge` is 0"))
-	}
-	if percent, ok := percentage(*rolling.MaxUnavailable); ok && percent > 100 {
-		errs = append(errs, field.Invalid(path.Child("maxUnavailable"), *rolling.MaxUnavailable, "must not be greater than 100%"))
-	}
-	return errs
-}
-
-func validateIntOrPercent(value intstr.IntOrString, path *field.Path) field.ErrorList {
-	if value.Type == intstr.Int {
-		return apivalidation.ValidateNonnegativeField(int64(value.IntVal), path)
-	}
-	var errs field.ErrorList
-	for _, message := range validation.IsValidPercent(value.StrVal) {
-		errs = append(errs, field.Invalid(path, value, message))
-	}
-	return errs
-}
-
-func percentage(value intstr.IntOrString) (int, bool) {
-	if value.Type == intstr.Int || len(validation.IsValidPercent(value.StrVal)) != 0 {
-		return 0, false
-	}
-	percent, err := strconv.Atoi(strings.TrimSuffix(value.StrVal, "%"))
-	return percent, err == nil
-}
-
-func isZero(value intstr.IntOrString) bool {
-	if percent, ok := percentage(value); ok {
-		return percent == 0
-	}
-	return value.Type == intstr.Int && value.IntVal == 0
 }

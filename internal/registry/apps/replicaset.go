@@ -39,6 +39,9 @@ func replicaSet() registry.Kind[*appsv1.ReplicaSet] {
 		},
 		Status: &registry.Status[*appsv1.ReplicaSet]{
 			PrepareForUpdate: func(_ context.Context, obj, old *appsv1.ReplicaSet) { obj.Spec = old.Spec },
+			ValidateUpdate: func(_ context.Context, obj, _ *appsv1.ReplicaSet) field.ErrorList {
+				return api.ValidateReplicaSetStatus(&obj.Status)
+			},
 		},
 		Fields: func(obj *appsv1.ReplicaSet) fields.Set {
 			return fields.Set{"status.replicas": strconv.Itoa(int(obj.Status.Replicas))}

@@ -10,7 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	api "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 )
 
@@ -20,8 +22,15 @@ func node() registry.Kind[*corev1.Node] {
 		New:              func() *corev1.Node { return &corev1.Node{} },
 		NewList:          func() runtime.Object { return &corev1.NodeList{} },
 		PrepareForUpdate: func(_ context.Context, obj, old *corev1.Node) { obj.Status = old.Status },
+		Validate:         func(_ context.Context, obj *corev1.Node) field.ErrorList { return api.ValidateNode(obj) },
+		ValidateUpdate: func(_ context.Context, obj, old *corev1.Node) field.ErrorList {
+			return api.ValidateNodeUpdate(obj, old)
+		},
 		Status: &registry.Status[*corev1.Node]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.Node) { obj.Spec = old.Spec },
+			ValidateUpdate: func(_ context.Context, obj, _ *corev1.Node) field.ErrorList {
+				return api.ValidateNodeStatusUpdate(obj)
+			},
 		},
 		Fields: func(obj *corev1.Node) fields.Set {
 			return fields.Set{"spec.unschedulable": strconv.FormatBool(obj.Spec.Unschedulable)}

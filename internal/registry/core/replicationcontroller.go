@@ -43,6 +43,9 @@ func replicationController() registry.Kind[*corev1.ReplicationController] {
 		},
 		Status: &registry.Status[*corev1.ReplicationController]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.ReplicationController) { obj.Spec = old.Spec },
+			ValidateUpdate: func(_ context.Context, obj, _ *corev1.ReplicationController) field.ErrorList {
+				return api.ValidateReplicationControllerStatus(&obj.Status)
+			},
 		},
 		Fields: func(obj *corev1.ReplicationController) fields.Set {
 			return fields.Set{"status.replicas": strconv.Itoa(int(obj.Status.Replicas))}
