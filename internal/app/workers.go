@@ -95,10 +95,14 @@ func (i *instance) startAgent(ctx context.Context, router agent.Router) error {
 	if i.StopAtOnce {
 		router = nil
 	}
+	addresses, err := network.Machine{PodCIDR: i.pods}.Addresses()
+	if err != nil {
+		return err
+	}
 	node, err := agent.New(agent.Config{
 		Client:          client,
 		NodeName:        i.NodeName,
-		NodeIP:          i.gateway.String(),
+		NodeIP:          addresses[0].String(),
 		RuntimeEndpoint: i.engine.Endpoint(),
 		OwnLabels:       i.podLabels(),
 		DataDir:         i.DataDir,
