@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	corev1 "k8s.io/api/core/v1"
+
+	"coxswain.dev/cox/internal/cni"
 )
 
 // Machine is this machine as others on its networks see it.
@@ -23,7 +25,7 @@ func (m Machine) Addresses() ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	links, err := netlink.LinkList()
+	links, err := cni.Dump(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("listing interfaces: %w", err)
 	}
@@ -37,7 +39,7 @@ func (m Machine) Addresses() ([]netip.Addr, error) {
 		if !chosen || attrs.Flags&net.FlagUp == 0 {
 			continue
 		}
-		addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+		addresses, err := cni.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 		if err != nil {
 			return nil, fmt.Errorf("listing the addresses of %s: %w", attrs.Name, err)
 		}
@@ -57,7 +59,7 @@ func (m Machine) Addresses() ([]netip.Addr, error) {
 
 // defaultInterfaces are the interfaces of the default routes.
 func defaultInterfaces() ([]int, error) {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := cni.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("listing routes: %w", err)
 	}
