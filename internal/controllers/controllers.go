@@ -56,7 +56,7 @@ func Run(ctx context.Context, config Config) error {
 	var loops []*loop
 	for _, make := range []func(*base) (*loop, error){
 		newDeployments, newReplicaSets, newReplicationControllers, newPlacement,
-		newEndpointSlices, newEndpoints, newLoadBalancers, newNamespaceContents, newNamespaceDeletion, newQuotas,
+		newEndpointSlices, newEndpoints, newMirroring, newLoadBalancers, newNamespaceContents, newNamespaceDeletion, newQuotas,
 	} {
 		l, err := make(b)
 		if err != nil {
