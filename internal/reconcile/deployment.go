@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,6 +24,8 @@ type Deployments struct {
 	Events                  Recorder
 	Own                     *OwnWrites
 	Now                     func() time.Time
+
+	unanswered unanswered
 }
 
 // Owners are the keys of the Deployment of a ReplicaSet, or of those that may
@@ -51,6 +54,15 @@ func (c *Deployments) Owners(rs *appsv1.ReplicaSet) []Key {
 // Reconcile brings one Deployment a wave further. It returns when to look
 // again although nothing has changed; zero for never.
 func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
+	err := c.unanswered.resolve(ctx, k, c.Own, c.Sets, func(ctx context.Context, name string) (metav1.Object, error) {
+		return c.SetClient(k.Namespace).Get(ctx, name, metav1.GetOptions{})
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !c.Own.Reached(k) {
+		return time.Time{}, nil // what was found now wakes it again
+	}
 	item, exists, err := c.Deployments.GetByKey(k.String())
 	if err != nil || !exists {
 		return time.Time{}, err
@@ -65,9 +77,13 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 		return time.Time{}, err
 	}
 	decision := rollout.Decide(rollout.Snapshot{Now: c.Now(), Deployment: d, ReplicaSets: sets, Pods: pods})
+	if len(decision.Actions) == 0 && equality.Semantic.DeepEqual(d.Status, decision.Status) {
+		return decision.WakeAt, nil
+	}
 	current := d.DeepCopy()
 	for _, action := range decision.Actions {
 		if err := c.apply(ctx, k, current, action); err != nil {
+			c.noteUnanswered(k, action, err)
 			return time.Time{}, fmt.Errorf("%s: %w", action.Why(), err)
 		}
 	}

@@ -21,6 +21,9 @@ func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, ac
 	sets := c.SetClient(k.Namespace)
 	switch a := action.(type) {
 	case rollout.Adopt:
+		if err := c.mayAdopt(ctx, k, d); err != nil {
+			return err
+		}
 		return c.setOwner(ctx, k, a.Ref, []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))})
 	case rollout.Release:
 		return c.setOwner(ctx, k, a.Ref, nil)
@@ -51,6 +54,46 @@ func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, ac
 	default:
 		return fmt.Errorf("rollout gave an unknown action %T", action)
 	}
+}
+
+// noteUnanswered remembers a write to a ReplicaSet that may have happened.
+func (c *Deployments) noteUnanswered(k Key, action rollout.Action, err error) {
+	if !unknownOutcome(err) {
+		return
+	}
+	switch a := action.(type) {
+	case rollout.Create:
+		c.unanswered.note(k, unknownWrite{name: a.ReplicaSet.Name})
+	case rollout.Update:
+		c.unanswered.note(k, unknownWrite{name: a.Name})
+	case rollout.Adopt:
+		c.unanswered.note(k, unknownWrite{name: a.Name})
+	case rollout.Release:
+		c.unanswered.note(k, unknownWrite{name: a.Name})
+	case rollout.Delete:
+		c.unanswered.note(k, unknownWrite{a.Name, a.UID})
+	}
+}
+
+// mayAdopt looks at the Deployment itself: the cache may not know yet that it
+// is being deleted with its ReplicaSets orphaned, or that another has its name.
+func (c *Deployments) mayAdopt(ctx context.Context, k Key, d *appsv1.Deployment) error {
+	live, err := c.DeploymentClient(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("Deployment %s: not adopting ReplicaSets: %w", k, err)
+	}
+	return adoptable("Deployment", k, d.UID, live, "ReplicaSets")
+}
+
+// adoptable tells why what was read now, live, may not adopt.
+func adoptable(kind string, k Key, uid types.UID, live metav1.Object, what string) error {
+	switch {
+	case live.GetUID() != uid:
+		return fmt.Errorf("%s %s: not adopting %s: it is gone, and another has its name", kind, k, what)
+	case live.GetDeletionTimestamp() != nil:
+		return fmt.Errorf("%s %s: not adopting %s: it is being deleted", kind, k, what)
+	}
+	return nil
 }
 
 // setOwner adopts or releases a ReplicaSet, in the state in which it was seen.

@@ -35,6 +35,8 @@ type Sets struct {
 	// failed is why Pods of a set could not be made the last time.
 	mu     sync.Mutex
 	failed map[Key]*replicas.Failure
+
+	unanswered unanswered
 }
 
 // SetKind is what differs between the two kinds.
@@ -85,6 +87,15 @@ func (c *Sets) Failed(namespace string) []Key {
 // Reconcile brings one set to where it should be. It returns when to look
 // again although nothing has changed; zero for never.
 func (c *Sets) Reconcile(ctx context.Context, k Key) (time.Time, error) {
+	err := c.unanswered.resolve(ctx, k, c.Own, c.Pods, func(ctx context.Context, name string) (metav1.Object, error) {
+		return c.PodClient(k.Namespace).Get(ctx, name, metav1.GetOptions{})
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !c.Own.Reached(k) {
+		return time.Time{}, nil // what was found now wakes it again
+	}
 	item, exists, err := c.Sets.GetByKey(k.String())
 	if err != nil {
 		return time.Time{}, err
@@ -107,6 +118,9 @@ func (c *Sets) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 		return time.Time{}, err
 	}
 	failure := c.apply(ctx, k, set, obj, decision)
+	if apierrors.IsConflict(failure) {
+		return time.Time{}, failure
+	}
 	c.fail(k, c.failureOf(decision, failure))
 
 	status := decision.Status

@@ -41,15 +41,10 @@ func (c *Sets) claim(ctx context.Context, k Key, set *replicas.Set, decision rep
 // being deleted with its Pods orphaned, or that another has its name.
 func (c *Sets) mayAdopt(ctx context.Context, k Key, set *replicas.Set) error {
 	live, err := c.Kind.Live(ctx, k)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("%s %s: not adopting Pods: %w", c.Kind.Name, k, err)
-	case live.GetUID() != set.Meta.UID:
-		return fmt.Errorf("%s %s: not adopting Pods: it is gone, and another has its name", c.Kind.Name, k)
-	case live.GetDeletionTimestamp() != nil:
-		return fmt.Errorf("%s %s: not adopting Pods: it is being deleted", c.Kind.Name, k)
 	}
-	return nil
+	return adoptable(c.Kind.Name, k, set.Meta.UID, live, "Pods")
 }
 
 func (c *Sets) apply(ctx context.Context, k Key, set *replicas.Set, obj runtime.Object, decision replicas.Decision) error {
@@ -88,8 +83,12 @@ func (c *Sets) create(ctx context.Context, k Key, set *replicas.Set, obj runtime
 	pod := replicas.NewPod(set, c.RandomName())
 	made, err := c.PodClient(k.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil && unknownOutcome(err) {
-		if found, getErr := c.PodClient(k.Namespace).Get(ctx, pod.Name, metav1.GetOptions{}); getErr == nil && metav1.IsControlledBy(found, &set.Meta) {
+		found, getErr := c.PodClient(k.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		switch {
+		case getErr == nil && metav1.IsControlledBy(found, &set.Meta):
 			made, err = found, nil
+		case getErr != nil && !apierrors.IsNotFound(getErr):
+			c.unanswered.note(k, unknownWrite{name: pod.Name})
 		}
 	}
 	if err != nil {
@@ -104,21 +103,15 @@ func (c *Sets) create(ctx context.Context, k Key, set *replicas.Set, obj runtime
 	return nil
 }
 
-// unknownOutcome tells whether the write may have happened all the same. An
-// error without a reason is not the API server's answer.
-func unknownOutcome(err error) bool {
-	switch apierrors.ReasonForError(err) {
-	case metav1.StatusReasonUnknown, metav1.StatusReasonTimeout, metav1.StatusReasonServerTimeout,
-		metav1.StatusReasonInternalError, metav1.StatusReasonAlreadyExists:
-		return true
-	default:
-		return false
-	}
-}
-
 func (c *Sets) delete(ctx context.Context, k Key, set *replicas.Set, obj runtime.Object, ref replicas.PodRef) error {
 	err := c.PodClient(k.Namespace).Delete(ctx, ref.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &ref.UID}})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) {
+		return err // another has its name: the cache will tell
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		if unknownOutcome(err) {
+			c.unanswered.note(k, unknownWrite{ref.Name, ref.UID})
+		}
 		c.Events.Eventf(obj, corev1.EventTypeWarning, "FailedDelete", "Error deleting: %v", err)
 		return err
 	}

@@ -15,11 +15,15 @@ func (w *wave) cleanUp() {
 	}
 	alive := slices.DeleteFunc(slices.Clone(w.old), func(rs *replicaSet) bool { return rs.DeletionTimestamp != nil })
 	surplus := len(alive) - int(max(0, *limit))
+	if w.next == nil {
+		// The newest of them tells what the next revision is.
+		surplus = min(surplus, len(alive)-1)
+	}
 	slices.SortStableFunc(alive, func(a, b *replicaSet) int {
 		return cmp.Compare(revisionOf(a.Annotations), revisionOf(b.Annotations))
 	})
 	for _, rs := range alive[:max(0, surplus)] {
-		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || rs.Generation > rs.Status.ObservedGeneration {
+		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || !rs.observed() {
 			continue
 		}
 		rs.forgotten = true

@@ -81,6 +81,22 @@ func viewOf(rs *appsv1.ReplicaSet) *replicaSet {
 	return &replicaSet{ReplicaSet: rs, replicas: size(rs.Spec.Replicas), annotations: map[string]string{}, minReady: rs.Spec.MinReadySeconds}
 }
 
+// observed tells whether its status knows the size that it was told last.
+// Until then, Pods that it counts may be on their way out, and others not be
+// seen.
+func (rs *replicaSet) observed() bool { return rs.Generation <= rs.Status.ObservedGeneration }
+
+// available is how many available Pods it will have for certain when it has its
+// size. Of those that go, the not ready are the first; among the ready it may
+// be the available ones that go, and not those that minReadySeconds holds back.
+func (rs *replicaSet) available() int32 {
+	if !rs.observed() {
+		return 0
+	}
+	ready := max(rs.Status.ReadyReplicas, rs.Status.AvailableReplicas)
+	return max(0, rs.Status.AvailableReplicas-max(0, ready-rs.replicas))
+}
+
 // size is a count as it is meant: 1 where it is left out, never negative.
 func size(replicas *int32) int32 {
 	if replicas == nil {
@@ -133,12 +149,25 @@ func sortedByAge(sets []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
 
 // sameTemplate compares by meaning, and leaves out the hash that we add.
 func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
-	plain := func(t *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
-		t = t.DeepCopy()
-		delete(t.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
-		return t
+	if !sameImages(a.Spec.Containers, b.Spec.Containers) {
+		return false // most old templates differ so, and this is cheap
 	}
-	return equality.Semantic.DeepEqual(plain(a), plain(b))
+	plainA, plainB := *a, *b
+	plainA.Labels, plainB.Labels = withoutHash(a.Labels), withoutHash(b.Labels)
+	return equality.Semantic.DeepEqual(&plainA, &plainB)
+}
+
+func sameImages(a, b []corev1.Container) bool {
+	return slices.EqualFunc(a, b, func(a, b corev1.Container) bool { return a.Image == b.Image })
+}
+
+func withoutHash(labels map[string]string) map[string]string {
+	if _, set := labels[appsv1.DefaultDeploymentUniqueLabelKey]; !set {
+		return labels
+	}
+	labels = maps.Clone(labels)
+	delete(labels, appsv1.DefaultDeploymentUniqueLabelKey)
+	return labels
 }
 
 // all are the new ReplicaSet and the old ones.
@@ -162,16 +191,20 @@ func (w *wave) resize(rs *replicaSet, replicas int32, cause string) bool {
 	return true
 }
 
-// decision turns what was noted into actions.
+// decision turns what was noted into actions. The ReplicaSets come first: the
+// Deployment's revision says which one there is, and an old one, which tells
+// what the next revision is, goes only when the new one is there.
 func (w *wave) decision() Decision {
+	var sets []Action
 	for _, rs := range w.all() {
 		if rs.forgotten {
 			continue
 		}
 		if action := w.actionFor(rs); action != nil {
-			w.actions = append(w.actions, action)
+			sets = append(sets, action)
 		}
 	}
+	w.actions = append(sets, w.actions...)
 	status := w.deployment.Status
 	if w.status != nil {
 		status = *w.status

@@ -30,8 +30,8 @@ func (w *wave) recreate() {
 // on its way out does; one that has ended does not.
 func (w *wave) oldPodsRun() bool {
 	for _, rs := range w.old {
-		if rs.Status.Replicas > 0 {
-			return true
+		if rs.Status.Replicas > 0 || !rs.observed() {
+			return true // or its Pods may not be seen yet
 		}
 		for _, pod := range w.snap.Pods[rs.UID] {
 			if pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {

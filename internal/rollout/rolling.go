@@ -46,11 +46,14 @@ func (w *wave) shrinkOld() {
 func (w *wave) shrinkUnhealthy(least int64) {
 	// New Pods that are not available yet count as if they were missing: a
 	// crashing new template must not take the old one's Pods down.
-	budget := int64(w.next.Status.AvailableReplicas) - least
+	budget := int64(w.next.available()) - least
 	for _, rs := range w.old {
 		budget += int64(rs.replicas)
 	}
 	for _, rs := range w.old {
+		if !rs.observed() {
+			continue
+		}
 		unavailable := int64(rs.replicas - rs.Status.AvailableReplicas)
 		down := max(0, min(budget, unavailable))
 		budget -= down
@@ -63,7 +66,7 @@ func (w *wave) shrinkAvailable(least int64) {
 	for _, rs := range w.all() {
 		// What a ReplicaSet was told to lose, and has not lost yet, is
 		// available no more: counted, it would be spent twice.
-		available += int64(min(rs.Status.AvailableReplicas, rs.replicas))
+		available += int64(rs.available())
 	}
 	for _, rs := range w.old {
 		down := max(0, min(available-least, int64(rs.replicas)))

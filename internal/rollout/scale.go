@@ -37,6 +37,9 @@ func count(text string) (int32, bool) {
 // gets all of it, several share it in proportion.
 func (w *wave) scale() {
 	if only := w.onlyActive(); only != nil {
+		if only.replicas == 0 && !w.isRolling() && w.oldPodsRun() {
+			return // also in a pause, Recreate mixes no versions
+		}
 		w.resize(only, w.wanted(), "the Deployment was scaled")
 		// The size may be right and the annotation old.
 		w.noteSize(only)
@@ -89,7 +92,7 @@ func (w *wave) saturated() bool {
 		return false
 	}
 	desired, ok := count(w.next.Annotations[DesiredReplicasAnnotation])
-	return ok && desired == w.wanted() && w.next.replicas == w.wanted() && w.next.Status.AvailableReplicas == w.wanted()
+	return ok && desired == w.wanted() && w.next.replicas == w.wanted() && w.next.available() == w.wanted()
 }
 
 // scaleProportionally shares a change of size over all active ReplicaSets, so

@@ -161,10 +161,10 @@ func (a deploymentAPI) UpdateStatus(_ context.Context, sent *appsv1.Deployment, 
 		if err != nil {
 			return nil, err
 		}
-		after := before.DeepCopy()
+		after := *before
 		sent.Status.DeepCopyInto(&after.Status)
-		a.w.putDeployment(before, after)
-		return after, nil
+		a.w.putDeployment(nil, &after)
+		return &after, nil
 	})
 }
 

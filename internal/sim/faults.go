@@ -276,6 +276,7 @@ func (w *World) heal() {
 	w.say("all faults end")
 	w.faults.armed, w.faults.broken, w.faults.holds = fateFine, 0, [kinds]int{}
 	w.nodes = newNodes()
+	w.nodes.patient = true
 	w.liftQuota()
 	d, exists := w.deployments.find(web)
 	if !exists || d.DeletionTimestamp != nil {

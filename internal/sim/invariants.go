@@ -31,12 +31,15 @@ type ghost struct {
 	losses     []loss
 	// blind is how far the caches have to come after a restart to know what
 	// the process before had written.
-	blind      [kinds]int
-	orphaned   []types.UID
+	blind    [kinds]int
+	orphaned []types.UID
+	// relabeled are Pods that users took out of their sets: they may come
+	// back at any time.
+	relabeled  []types.UID
 	leastReady int32
-	// total and checked are what checkState saw last.
-	total   int32
-	checked int
+	// total, checked and seen are what checkState saw last.
+	total         int32
+	checked, seen int
 }
 
 // loss is a Pod that was taken from its set by something else than the
@@ -106,6 +109,10 @@ func (w *World) checkSetWrite(before, after *appsv1.ReplicaSet) {
 	g := &w.ghost
 	if before != nil {
 		w.checkOwner("ReplicaSet", before, after)
+		if !isControlledBy(before, ownerUID(after)) {
+			// What it adopts was sized by others.
+			w.ghost.total += *after.Spec.Replicas
+		}
 		if rollout.Revision(after.Annotations) < rollout.Revision(before.Annotations) {
 			w.violate("%s goes back from revision %d to %d", after.Name, rollout.Revision(before.Annotations), rollout.Revision(after.Annotations))
 		}
@@ -113,7 +120,7 @@ func (w *World) checkSetWrite(before, after *appsv1.ReplicaSet) {
 	if g.viewSet != nil {
 		g.statusPods[after.ResourceVersion] = g.podsSeen
 	}
-	if g.view == nil || w.isBlind() {
+	if g.view == nil || w.isBlind() || !w.isLive(g.view.UID) {
 		return
 	}
 	from := int32(0)
@@ -128,6 +135,12 @@ func (w *World) checkSetWrite(before, after *appsv1.ReplicaSet) {
 	case to < from:
 		w.checkShrinkage(after, from, to)
 	}
+}
+
+// isLive tells whether a Deployment is there and is to stay. What happens to
+// one that goes, its controller learns late.
+func (w *World) isLive(uid types.UID) bool {
+	return slices.ContainsFunc(w.deployments.live, func(d *appsv1.Deployment) bool { return d.UID == uid && d.DeletionTimestamp == nil })
 }
 
 // checkNewSet: a pause lets no new template in, and a template has one
@@ -163,7 +176,7 @@ func (w *World) checkGrowth(after *appsv1.ReplicaSet, from, to int32) {
 			continue
 		}
 		for _, pod := range w.podsOf(rs.UID) {
-			if !hasEnded(pod) {
+			if !hasEnded(pod) && !slices.Contains(w.ghost.relabeled, pod.UID) {
 				w.violate("Recreate begins %s while %s of %s is there", after.Name, pod.Name, rs.Name)
 			}
 		}
@@ -197,7 +210,7 @@ func (w *World) checkShrinkage(after *appsv1.ReplicaSet, from, to int32) {
 		if !isControlledBy(rs, d.UID) {
 			continue
 		}
-		available := w.creditedAvailable(rs)
+		available := w.knownAvailable(rs)
 		left += min(available, *rs.Spec.Replicas)
 		if rs.UID == after.UID {
 			before += min(available, from)
@@ -219,20 +232,21 @@ func (w *World) wasRescaled(d *appsv1.Deployment) bool {
 	})
 }
 
-// creditedAvailable counts a set's available Pods, and those whose loss its
-// status, as cached, cannot know.
-func (w *World) creditedAvailable(rs *appsv1.ReplicaSet) int32 {
-	known := 0
-	if cached, exists := w.setCache.get(rs.Name); exists {
-		known = w.ghost.statusPods[cached.ResourceVersion]
+// knownAvailable counts a set's Pods that are available and, by its status as
+// cached, known to be, and those whose loss that status cannot know.
+func (w *World) knownAvailable(rs *appsv1.ReplicaSet) int32 {
+	cached, exists := w.setCache.get(rs.Name)
+	if !exists {
+		return 0
 	}
+	known := w.ghost.statusPods[cached.ResourceVersion]
 	var counted []types.UID
 	for _, pod := range w.pods.live {
 		if belongs(pod, rs.UID) && w.isAvailable(pod, w.ghost.leastReady) {
 			counted = append(counted, pod.UID)
 		}
 	}
-	return int32(len(w.withLosses(counted, rs.UID, known)))
+	return min(int32(len(w.withLosses(counted, rs.UID, known))), cached.Status.AvailableReplicas)
 }
 
 // withLosses adds the Pods of a set that were lost since a place in history.
@@ -251,14 +265,22 @@ func (w *World) checkOwner(of string, before, after metav1.Object) {
 	was, is := metav1.GetControllerOfNoCopy(before), metav1.GetControllerOfNoCopy(after)
 	switch {
 	case is == nil || was != nil && was.UID == is.UID:
-	case was != nil:
+		return
+	case was != nil && was.UID != is.UID:
 		w.violate("%s %s of %s is taken by %s", of, before.GetName(), was.Name, is.Name)
 	case w.ghost.liveRead == is.UID:
-	case w.ghost.view != nil && !slices.ContainsFunc(w.deployments.live, func(d *appsv1.Deployment) bool { return d.UID == is.UID && d.DeletionTimestamp == nil }):
+	case w.ghost.view != nil && !w.isLive(is.UID):
 		w.violate("%s %s is adopted by a Deployment that is gone or going", of, before.GetName())
 	case w.ghost.viewSet != nil && !contains(w.sets.live, is.UID):
 		w.violate("%s %s is adopted by a ReplicaSet that is gone", of, before.GetName())
 	}
+}
+
+func ownerUID(o metav1.Object) types.UID {
+	if owner := metav1.GetControllerOfNoCopy(o); owner != nil {
+		return owner.UID
+	}
+	return ""
 }
 
 // checkSetDeletion: an old ReplicaSet that has Pods is never cleaned up.
@@ -323,6 +345,8 @@ func (w *World) checkPodDeletion(gone *corev1.Pod) {
 // than some Deployment allowed that the controller may still have in its
 // cache, or than they were before.
 func (w *World) checkState() {
+	seen := w.ghost.seen
+	w.ghost.seen = w.deploymentCache.seen
 	if w.ghost.checked == len(w.sets.history) {
 		return
 	}
@@ -339,7 +363,7 @@ func (w *World) checkState() {
 		return
 	}
 	most := int32(0)
-	for i := max(0, min(w.deploymentCache.seen, len(w.deployments.history))-1); i < len(w.deployments.history); i++ {
+	for i := max(0, seen-1); i < len(w.deployments.history); i++ {
 		seen := w.deployments.history[i].object
 		surge, _ := fences(seen)
 		most = max(most, *seen.Spec.Replicas+surge)

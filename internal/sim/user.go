@@ -204,6 +204,7 @@ func (w *World) relabel(pod *corev1.Pod) {
 	} else {
 		w.ghost.lost(w, pod)
 	}
+	w.ghost.relabeled = append(w.ghost.relabeled, pod.UID)
 	w.changePod(pod, func(after *corev1.Pod) { after.Labels = labels })
 }
 
