@@ -5,8 +5,6 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -27,8 +25,7 @@ func tokenReview(tokens authenticator.Token, audiences authenticator.Audiences) 
 		New: func() *authenticationv1.TokenReview { return &authenticationv1.TokenReview{} },
 		Answer: func(ctx context.Context, review *authenticationv1.TokenReview) error {
 			if review.Spec.Token == "" {
-				return errors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenReview"}, "",
-					field.ErrorList{field.Required(field.NewPath("spec", "token"), "a token is required")})
+				return errors.NewBadRequest("token is required for TokenReview in authentication")
 			}
 			asked := authenticator.Audiences(review.Spec.Audiences)
 			if len(asked) == 0 {
