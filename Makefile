@@ -7,6 +7,7 @@
 #   make test    build, and pass all tests (as root)
 #   make bench   measure whole instances
 #   make soak-traffic  send requests for as long as wanted while everything changes
+#   make soak    try the controllers against faults: SEEDS=1000000 TIME=10m FROM=1
 #   make mutants show which mistakes in the cores the tests would not see
 #   make install put it below /usr/local, with a systemd unit
 #   make deps    install the Debian packages that the build and the node need
@@ -89,6 +90,15 @@ BENCH ?= .
 .PHONY: bench
 bench: all
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 30m ./test/bench
+
+# Schedules of the simulator, from the seed FROM on, until SEEDS are done or TIME
+# is over. A failure names its seed.
+SEEDS ?= 1000000000
+TIME ?= 10m
+FROM ?= 1
+.PHONY: soak
+soak:
+	$(GO) test ./internal/sim -run TestSoak -v -timeout 0 -args -soak $(TIME) -schedules $(SEEDS) -seed $(FROM)
 
 # Words that choose mutants, or packages: MUTANTS='-v ./internal/rollout'.
 MUTANTS ?=

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"coxswain.dev/cox/internal/reconcile"
@@ -31,6 +32,9 @@ func newDeployments(b *base) (*loop, error) {
 		return nil, err
 	}
 	if err := onAny(sets, func(rs *appsv1.ReplicaSet) { l.add(c.Owners(rs)) }); err != nil {
+		return nil, err
+	}
+	if err := onAny(pods, func(pod *corev1.Pod) { l.add(c.Waiting(pod)) }); err != nil {
 		return nil, err
 	}
 	return l, watchOwn(l.own, deployments, sets)

@@ -51,6 +51,30 @@ func (c *Deployments) Owners(rs *appsv1.ReplicaSet) []Key {
 	return keys
 }
 
+// Waiting are the keys of the Deployment that may wait for a Pod to end:
+// Recreate does, also for one that its ReplicaSet does not count any more, and
+// whose end no ReplicaSet's status tells of.
+func (c *Deployments) Waiting(pod *corev1.Pod) []Key {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	if owner == nil || owner.Kind != "ReplicaSet" {
+		return nil
+	}
+	item, exists, err := c.Sets.GetByKey(Key{Namespace: pod.Namespace, Name: owner.Name}.String())
+	if err != nil || !exists {
+		return nil
+	}
+	owner = metav1.GetControllerOfNoCopy(item.(*appsv1.ReplicaSet))
+	if owner == nil || owner.Kind != "Deployment" {
+		return nil
+	}
+	k := Key{Namespace: pod.Namespace, Name: owner.Name}
+	item, exists, err = c.Deployments.GetByKey(k.String())
+	if err != nil || !exists || item.(*appsv1.Deployment).Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+		return nil
+	}
+	return []Key{k}
+}
+
 // Reconcile brings one Deployment a wave further. It returns when to look
 // again although nothing has changed; zero for never.
 func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -144,10 +144,10 @@ func (a deploymentAPI) Update(_ context.Context, sent *appsv1.Deployment, _ meta
 		if err != nil {
 			return nil, err
 		}
-		after := sent.DeepCopy()
+		after := *sent
 		after.Status = before.Status
-		a.w.putDeployment(before, after)
-		a.w.checkDeploymentWrite(before, after)
+		a.w.putDeployment(before, &after)
+		a.w.checkDeploymentWrite(before, &after)
 		return after.DeepCopy(), nil
 	})
 }
@@ -183,7 +183,7 @@ func (a deploymentAPI) Delete(context.Context, string, metav1.DeleteOptions) err
 // putDeployment stores a Deployment after a change.
 func (w *World) putDeployment(before, after *appsv1.Deployment) {
 	after.ResourceVersion = w.nextVersion()
-	if before != nil && !equality.Semantic.DeepEqual(before.Spec, after.Spec) {
+	if before != nil && !reflect.DeepEqual(&before.Spec, &after.Spec) {
 		after.Generation++
 	}
 	w.deployments.store(after)

@@ -193,6 +193,9 @@ func (p *process) seePods(count int) bool {
 		for _, k := range p.sets.Owners(pod) {
 			p.setQueue.add(k)
 		}
+		for _, k := range p.deployments.Waiting(pod) {
+			p.deploymentQueue.add(k)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,41 +11,82 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 100_000, "how many schedules TestSchedules runs")
-	firstSeed = flag.Uint64("seed", 1, "the first seed of TestSchedules")
+	schedules = flag.Uint64("schedules", 100_000, "how many schedules TestSchedules runs")
+	firstSeed = flag.Uint64("seed", 1, "the first seed of TestSchedules, or the one of TestSeed")
+	soakTime  = flag.Duration("soak", 0, "how long TestSoak runs; -schedules bounds it too")
 )
+
+// enough failures are shown; more are only more of the same.
+const enough = 3
+
+// TestMain lets garbage wait: a schedule leaves much of it, and needs little.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(1000)
+	m.Run()
+}
 
 // TestSchedules runs schedules of consecutive seeds on all cores.
 func TestSchedules(t *testing.T) {
+	count := *schedules
+	if testing.Short() {
+		count = min(count, 2_000)
+	}
+	try(t, count, func() bool { return true })
+}
+
+// TestSoak runs schedules for as long as it is told to, and says how far it is.
+func TestSoak(t *testing.T) {
+	if *soakTime == 0 {
+		t.Skip("make soak runs it")
+	}
+	end := time.Now().Add(*soakTime)
+	try(t, *schedules, func() bool { return time.Now().Before(end) })
+}
+
+// try runs up to count schedules, while it goes on.
+func try(t *testing.T, count uint64, goOn func() bool) {
 	begin := time.Now()
-	var next, failed atomic.Uint64
+	var next, done, failed, rounds atomic.Uint64
 	var group sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
-			for failed.Load() < 3 {
+			for failed.Load() < enough && goOn() {
 				n := next.Add(1) - 1
-				if n >= uint64(*schedules) {
+				if n >= count {
 					return
 				}
-				seed := *firstSeed + n
-				result := Run(seed)
-				if result.Faults < MinFaults && result.Violation == "" {
-					t.Errorf("seed %d: %d faults", seed, result.Faults)
-				}
-				if result.Violation != "" {
+				result := Run(*firstSeed + n)
+				switch {
+				case result.Violation != "":
 					failed.Add(1)
-					t.Errorf("seed %d: %s\n%s", seed, result.Violation, Replay(seed).Trace)
+					t.Errorf("seed %d: %s\nreplay: go test ./internal/sim -run TestSeed -v -args -seed %d", result.Seed, result.Violation, result.Seed)
+				case result.Faults < MinFaults || result.Steps < Steps:
+					t.Errorf("seed %d: only %d faults in %d steps", result.Seed, result.Faults, result.Steps)
+				}
+				rounds.Add(uint64(result.Rounds))
+				if n := done.Add(1); n%50_000 == 0 {
+					t.Logf("%d schedules in %s", n, time.Since(begin).Round(time.Second))
 				}
 			}
 		})
 	}
 	group.Wait()
-	t.Logf("%d schedules in %s", next.Load(), time.Since(begin).Round(time.Millisecond))
+	t.Logf("%d schedules from seed %d in %s, %d failed, at rest after %.1f rounds in the mean",
+		done.Load(), *firstSeed, time.Since(begin).Round(time.Millisecond), failed.Load(), float64(rounds.Load())/float64(max(1, done.Load())))
+}
+
+// TestSeed shows what happens in one schedule.
+func TestSeed(t *testing.T) {
+	result := Replay(*firstSeed)
+	t.Logf("seed %d:\n%s", result.Seed, result.Trace)
+	if result.Violation != "" {
+		t.Error(result.Violation)
+	}
 }
 
 // TestReplay: a seed is a schedule, byte for byte.
 func TestReplay(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(200) {
 		first, second := Replay(seed), Replay(seed)
 		if first != second {
 			t.Fatalf("seed %d is two schedules:\n%s\n%s", seed, first.Trace, second.Trace)
@@ -55,6 +97,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// BenchmarkSchedule is how many schedules one core runs in a second.
 func BenchmarkSchedule(b *testing.B) {
 	b.ReportAllocs()
 	seed := uint64(0)

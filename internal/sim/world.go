@@ -79,10 +79,10 @@ func (w *World) step() {
 	first := w.pick(100)
 	for try := range 4 {
 		switch part := (first + 25*try) % 100; {
-		case part < 12 && w.process.reconcileDeployment(),
-			part >= 12 && part < 32 && w.process.reconcileSet(),
-			part >= 32 && part < 62 && w.deliver(),
-			part >= 62 && part < 95 && w.runPods(),
+		case part < 8 && w.process.reconcileDeployment(),
+			part >= 8 && part < 22 && w.process.reconcileSet(),
+			part >= 22 && part < 55 && w.deliver(),
+			part >= 55 && part < 95 && w.runPods(),
 			part >= 95 && w.collectGarbage():
 			return
 		}
