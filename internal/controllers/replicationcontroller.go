@@ -28,11 +28,16 @@ func newReplicationControllers(b *base) (*loop, error) {
 				Replicas: status.Replicas, FullyLabeledReplicas: status.FullyLabeledReplicas, ReadyReplicas: status.ReadyReplicas,
 				AvailableReplicas: status.AvailableReplicas, ObservedGeneration: status.ObservedGeneration,
 			}
+			for _, condition := range before.Conditions {
+				if condition.Type != corev1.ReplicationControllerReplicaFailure {
+					rc.Status.Conditions = append(rc.Status.Conditions, condition) // somebody else's
+				}
+			}
 			if failure := status.Failure; failure != nil {
-				rc.Status.Conditions = []corev1.ReplicationControllerCondition{{
+				rc.Status.Conditions = append(rc.Status.Conditions, corev1.ReplicationControllerCondition{
 					Type: corev1.ReplicationControllerReplicaFailure, Status: corev1.ConditionTrue,
 					Reason: failure.Reason, Message: failure.Message, LastTransitionTime: failure.Since,
-				}}
+				})
 			}
 			if equality.Semantic.DeepEqual(before, rc.Status) {
 				return rc, nil // this kind does not show its terminating Pods

@@ -35,11 +35,16 @@ func withStatus(stored *appsv1.ReplicaSet, status replicas.Status) *appsv1.Repli
 		Replicas: status.Replicas, FullyLabeledReplicas: status.FullyLabeledReplicas, ReadyReplicas: status.ReadyReplicas,
 		AvailableReplicas: status.AvailableReplicas, TerminatingReplicas: &terminating, ObservedGeneration: status.ObservedGeneration,
 	}
+	for _, condition := range stored.Status.Conditions {
+		if condition.Type != appsv1.ReplicaSetReplicaFailure {
+			rs.Status.Conditions = append(rs.Status.Conditions, condition) // somebody else's
+		}
+	}
 	if failure := status.Failure; failure != nil {
-		rs.Status.Conditions = []appsv1.ReplicaSetCondition{{
+		rs.Status.Conditions = append(rs.Status.Conditions, appsv1.ReplicaSetCondition{
 			Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue,
 			Reason: failure.Reason, Message: failure.Message, LastTransitionTime: failure.Since,
-		}}
+		})
 	}
 	return rs
 }
