@@ -127,3 +127,28 @@ func (d deleted) seen() bool {
 	object, err := meta.Accessor(item)
 	return err == nil && (object.GetUID() != d.uid || object.GetDeletionTimestamp() != nil)
 }
+
+// Waits tells whether k has something to wait for.
+func (o *OwnWrites) Waits(k Key) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	pending, waits := o.waiting[k]
+	return waits && !pending.reached()
+}
+
+// Clone is a copy that looks at other stores, for a copy of a simulated world.
+func (o *OwnWrites) Clone(requeue func(Key), store func(Store) Store) *OwnWrites {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clone := NewOwnWrites(requeue)
+	for k, pending := range o.waiting {
+		copied := clone.of(k)
+		for of, version := range pending.versions {
+			copied.versions[store(of)] = version
+		}
+		for _, d := range pending.deletes {
+			copied.deletes = append(copied.deletes, deleted{store(d.store), d.key, d.uid})
+		}
+	}
+	return clone
+}

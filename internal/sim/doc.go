@@ -14,8 +14,11 @@
 //	garbage.go     the garbage collector
 //	user.go        what users do
 //	faults.go      what goes wrong
-//	invariants.go  what has to hold after every step, and when all is calm
+//	invariants.go  what has to hold after every step
+//	rest.go        what has to hold when all is calm
 //	run.go         one schedule, from its seed
+//	search.go      all interleavings of a small rollout, instead of some
+//	state.go       copies of a world, and what tells two of them apart
 //	trace.go       what happened, for people
 //
 // There is no goroutine and no clock here: a schedule is a plain computation.

@@ -48,6 +48,9 @@ type faults struct {
 	broken int
 	// holds is for how many steps a cache hears nothing.
 	holds [kinds]int
+	// fresh tells whether the caches begin anew after a crash in the middle of
+	// a reconcile; nil draws it.
+	fresh *bool
 	// count is how many faults there were.
 	count int
 }
@@ -150,7 +153,7 @@ var faultKinds = []fault{
 	{"crash before a write", arm(fateCrashBefore)},
 	{"crash after a write", arm(fateCrashAfter)},
 	{"intrusion", arm(fateIntrusion)},
-	{"crash", func(w *World) bool { w.restart(); return true }},
+	{"crash", func(w *World) bool { w.restart(w.chance(50)); return true }},
 	{"silent watch of Deployments", hold(kindDeployment)},
 	{"silent watch of ReplicaSets", hold(kindSet)},
 	{"silent watch of Pods", hold(kindPod)},
@@ -201,11 +204,17 @@ func (w *World) goWrong() {
 	}
 }
 
+func (f *faults) beginAnew(w *World) bool {
+	if f.fresh != nil {
+		return *f.fresh
+	}
+	return w.chance(50)
+}
+
 // restart is a new process. Its caches begin where the API was when the old
 // one had last heard of it, or anywhere after that.
-func (w *World) restart() {
+func (w *World) restart(fresh bool) {
 	w.say("the controllers' process restarts")
-	fresh := w.chance(50)
 	skip(w, &w.deploymentCache, fresh)
 	skip(w, &w.setCache, fresh)
 	skip(w, &w.podCache, fresh)
@@ -216,7 +225,11 @@ func (w *World) restart() {
 
 func skip[O object](w *World, c *cache[O], all bool) {
 	count := c.behind()
-	if !all {
+	switch {
+	case all:
+	case w.faults.fresh != nil:
+		count = 0 // the search has all other places by its own steps
+	default:
 		count = w.pick(count + 1)
 	}
 	for range count {

@@ -120,35 +120,41 @@ func (p *process) wake() {
 // reconcileDeployment looks at one Deployment that is due.
 func (p *process) reconcileDeployment() bool {
 	k, due := p.deploymentQueue.take(p.w)
-	if !due {
-		return false
+	if due {
+		p.lookAtDeployment(k)
 	}
+	return due
+}
+
+func (p *process) lookAtDeployment(k reconcile.Key) {
 	if !p.deployments.Own.Reached(k) {
 		p.w.say("deployment controller: %s waits for the caches", k.Name)
-		return true
+		return
 	}
 	d, _ := p.w.deploymentCache.get(k.Name)
 	p.w.ghost.beginDeployment(d)
 	p.w.say("deployment controller: looks at %s", k.Name)
 	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
-	return true
 }
 
 // reconcileSet looks at one ReplicaSet that is due.
 func (p *process) reconcileSet() bool {
 	k, due := p.setQueue.take(p.w)
-	if !due {
-		return false
+	if due {
+		p.lookAtSet(k)
 	}
+	return due
+}
+
+func (p *process) lookAtSet(k reconcile.Key) {
 	if !p.sets.Own.Reached(k) {
 		p.w.say("replica set controller: %s waits for the caches", k.Name)
-		return true
+		return
 	}
 	rs, _ := p.w.setCache.get(k.Name)
 	p.w.ghost.beginSet(rs, p.w.podCache.seen)
 	p.w.say("replica set controller: looks at %s", k.Name)
 	p.finish(&p.setQueue, k, p.sets.Reconcile)
-	return true
 }
 
 // finish reconciles a key as the driver of package controllers does: failures
@@ -158,7 +164,7 @@ func (p *process) finish(q *queue, k reconcile.Key, reconcileKey func(context.Co
 	wakeAt, err := reconcileKey(context.Background(), k)
 	switch {
 	case p.dead:
-		p.w.restart()
+		p.w.restart(p.w.faults.beginAnew(p.w))
 	case err != nil:
 		if q.failures == nil {
 			q.failures = map[reconcile.Key]int{}
