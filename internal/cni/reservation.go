@@ -74,7 +74,8 @@ func (r *Reservations) Release(owner string) error {
 	return r.ReleaseIf(func(who string) bool { return who == owner })
 }
 
-// ReleaseIf frees the addresses of all owners that gone names.
+// ReleaseIf frees the addresses of all owners that gone names. What conntrack
+// remembers of them goes first, so that nobody inherits it.
 func (r *Reservations) ReleaseIf(gone func(owner string) bool) error {
 	unlock, err := r.lock()
 	if err != nil {
@@ -88,6 +89,7 @@ func (r *Reservations) ReleaseIf(gone func(owner string) bool) error {
 	var errs []error
 	for addr, who := range owners {
 		if gone(who) {
+			forgetConnections(addr)
 			if err := os.Remove(filepath.Join(r.dir, addr.String())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, fmt.Errorf("releasing Pod address %s: %w", addr, err))
 			}

@@ -169,3 +169,41 @@ func TestANewProxyKnowsWhatCameThroughAService(t *testing.T) {
 		t.Errorf("a connection in use counts as drained: %v", err)
 	}
 }
+
+// A client that was cut off sends from the same port again: it must not be led
+// to the Pod that is gone.
+func TestConnectionsOfAPodThatIsGoneAreForgotten(t *testing.T) {
+	c := startCluster(t)
+	pod, other := c.NewPod(t, "a"), c.NewPod(t, "b")
+	echo(t, pod, "8080")
+	service := c.service("web", "10.96.0.20")
+	c.endpoints("web", pod)
+	c.awaitOffered(pod.Addr)
+	conn, err := fromHost("tcp", service.Spec.ClusterIP+":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := conn.LocalAddr().(*net.TCPAddr)
+	if open, err := connectionsTo(pod.Addr); err != nil || len(open) != 1 {
+		t.Fatalf("there are %v (%v), want one connection", open, err)
+	}
+	if _, err := c.Plugin("DEL", "a", pod.Namespace, nil); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := connectionsTo(pod.Addr); err != nil || len(open) != 0 {
+		t.Errorf("still known: %v (%v)", open, err)
+	}
+
+	echo(t, other, "8080")
+	c.endpoints("web", other)
+	c.awaitOffered(other.Addr)
+	c.awaitUnrouted(pod.Addr)
+	conn.(*net.TCPConn).SetLinger(0) // the port is free at once
+	conn.Close()
+	dialer := net.Dialer{LocalAddr: client, Timeout: networktest.DialTimeout}
+	again, err := dialer.Dial("tcp", service.Spec.ClusterIP+":80")
+	if err != nil {
+		t.Fatalf("from the same port again: %v", err)
+	}
+	again.Close()
+}
