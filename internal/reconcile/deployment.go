@@ -3,11 +3,11 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -44,7 +44,7 @@ func (c *Deployments) Owners(rs *appsv1.ReplicaSet) []Key {
 	var keys []Key
 	for _, item := range items {
 		d := item.(*appsv1.Deployment)
-		if selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector); err == nil && !selector.Empty() && selector.Matches(labels.Set(rs.Labels)) {
+		if selector, err := selectorOf(d.Spec.Selector); err == nil && !selector.Empty() && selector.Matches(labels.Set(rs.Labels)) {
 			keys = append(keys, KeyOf(d))
 		}
 	}
@@ -96,15 +96,17 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	pods, err := c.podsOf(sets)
-	if err != nil {
-		return time.Time{}, err
+	var pods map[types.UID][]*corev1.Pod
+	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		if pods, err = c.podsOf(sets); err != nil {
+			return time.Time{}, err
+		}
 	}
 	decision := rollout.Decide(rollout.Snapshot{Now: c.Now(), Deployment: d, ReplicaSets: sets, Pods: pods})
-	if len(decision.Actions) == 0 && equality.Semantic.DeepEqual(d.Status, decision.Status) {
+	if len(decision.Actions) == 0 && sameMeaning(&d.Status, &decision.Status) {
 		return decision.WakeAt, nil
 	}
-	current := d.DeepCopy()
+	current := copyForWriting(d)
 	for _, action := range decision.Actions {
 		if err := c.apply(ctx, k, current, action); err != nil {
 			c.noteUnanswered(k, action, err)
@@ -115,6 +117,13 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return decision.WakeAt, nil
+}
+
+// copyForWriting is a copy whose status and annotations may be changed.
+func copyForWriting(d *appsv1.Deployment) *appsv1.Deployment {
+	copied := *d
+	copied.Annotations = maps.Clone(d.Annotations)
+	return &copied
 }
 
 func (c *Deployments) podsOf(sets []*appsv1.ReplicaSet) (map[types.UID][]*corev1.Pod, error) {

@@ -153,9 +153,11 @@ func (c *Deployments) update(ctx context.Context, k Key, d *appsv1.Deployment, a
 	if err != nil || !exists {
 		return err
 	}
-	rs := item.(*appsv1.ReplicaSet).DeepCopy()
+	copied := *item.(*appsv1.ReplicaSet)
+	rs := &copied
 	rs.UID, rs.ResourceVersion = a.UID, a.ResourceVersion
 	rs.Spec.Replicas, rs.Spec.MinReadySeconds = &a.To, a.MinReadySeconds
+	rs.Annotations = maps.Clone(rs.Annotations)
 	if rs.Annotations == nil {
 		rs.Annotations = map[string]string{}
 	}
@@ -176,7 +178,7 @@ func (c *Deployments) record(d *appsv1.Deployment, event *rollout.Event) {
 }
 
 func (c *Deployments) writeStatus(ctx context.Context, k Key, d *appsv1.Deployment, status appsv1.DeploymentStatus) error {
-	if equality.Semantic.DeepEqual(d.Status, status) {
+	if sameMeaning(&d.Status, &status) {
 		return nil
 	}
 	d.Status = status

@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"coxswain.dev/cox/internal/replicas"
@@ -29,7 +30,8 @@ func ReplicaSets(client func(namespace string) Client[*appsv1.ReplicaSet]) SetKi
 
 // withStatus is a copy of a ReplicaSet that shows status.
 func withStatus(stored *appsv1.ReplicaSet, status replicas.Status) *appsv1.ReplicaSet {
-	rs := stored.DeepCopy()
+	copied := *stored
+	rs := &copied
 	terminating := status.TerminatingReplicas
 	rs.Status = appsv1.ReplicaSetStatus{
 		Replicas: status.Replicas, FullyLabeledReplicas: status.FullyLabeledReplicas, ReadyReplicas: status.ReadyReplicas,
@@ -54,7 +56,7 @@ func viewReplicaSet(obj any) (*replicas.Set, runtime.Object, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("a %T is not a ReplicaSet", obj)
 	}
-	selector, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
+	selector, err := selectorOf(rs.Spec.Selector)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ReplicaSet %s/%s: spec.selector: %w", rs.Namespace, rs.Name, err)
 	}
@@ -78,4 +80,13 @@ func viewReplicaSet(obj any) (*replicas.Set, runtime.Object, error) {
 		}
 	}
 	return set, rs, nil
+}
+
+// selectorOf is a label selector ready to match. One of labels only, as almost
+// all are, needs no parsing: the API has validated it.
+func selectorOf(selector *metav1.LabelSelector) (labels.Selector, error) {
+	if selector != nil && len(selector.MatchExpressions) == 0 && len(selector.MatchLabels) > 0 {
+		return labels.ValidatedSetSelector(selector.MatchLabels), nil
+	}
+	return metav1.LabelSelectorAsSelector(selector)
 }

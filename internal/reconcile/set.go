@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -128,7 +127,7 @@ func (c *Sets) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 		snapshot.Failed = c.lastFailure(k)
 		status = replicas.Decide(snapshot).Status
 	}
-	if !equality.Semantic.DeepEqual(set.Status, status) {
+	if !sameMeaning(&set.Status, &status) {
 		updated, err := c.Kind.WriteStatus(ctx, obj, status)
 		if err != nil && !apierrors.IsNotFound(err) {
 			return time.Time{}, errors.Join(failure, err)

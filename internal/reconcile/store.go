@@ -3,7 +3,9 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"reflect"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -87,4 +89,10 @@ func ownedOrOrphan[T any](store Store, object metav1.Object) ([]T, error) {
 		}
 	}
 	return found, nil
+}
+
+// sameMeaning takes what is left out and what is empty for the same. What is
+// the same anyway is found faster.
+func sameMeaning[T any](a, b *T) bool {
+	return reflect.DeepEqual(a, b) || equality.Semantic.DeepEqual(a, b)
 }

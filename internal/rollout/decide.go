@@ -153,12 +153,15 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 	if !sameImages(a.Spec.Containers, b.Spec.Containers) {
 		return false // most old templates differ so, and this is cheap
 	}
-	plainA, plainB := *a, *b
-	plainA.Labels, plainB.Labels = withoutHash(a.Labels), withoutHash(b.Labels)
-	if reflect.DeepEqual(&plainA, &plainB) {
-		return true // what is the same means the same, and this is faster
-	}
-	return equality.Semantic.DeepEqual(&plainA, &plainB)
+	metaA, metaB := a.ObjectMeta, b.ObjectMeta
+	metaA.Labels, metaB.Labels = withoutHash(a.Labels), withoutHash(b.Labels)
+	return sameMeaning(&a.Spec, &b.Spec) && sameMeaning(&metaA, &metaB)
+}
+
+// sameMeaning takes what is left out and what is empty for the same. What is
+// the same anyway is found faster.
+func sameMeaning[T any](a, b *T) bool {
+	return reflect.DeepEqual(a, b) || equality.Semantic.DeepEqual(a, b)
 }
 
 func sameImages(a, b []corev1.Container) bool {

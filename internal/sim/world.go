@@ -79,10 +79,10 @@ func (w *World) step() {
 	first := w.pick(100)
 	for try := range 4 {
 		switch part := (first + 25*try) % 100; {
-		case part < 8 && w.process.reconcileDeployment(),
-			part >= 8 && part < 22 && w.process.reconcileSet(),
-			part >= 22 && part < 55 && w.deliver(),
-			part >= 55 && part < 95 && w.runPods(),
+		case part < 7 && w.process.reconcileDeployment(),
+			part >= 7 && part < 20 && w.process.reconcileSet(),
+			part >= 20 && part < 54 && w.deliver(),
+			part >= 54 && part < 95 && w.runPods(),
 			part >= 95 && w.collectGarbage():
 			return
 		}
