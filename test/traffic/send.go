@@ -62,15 +62,14 @@ func connectAtRate(way Way, c *counter, end <-chan struct{}) {
 	}
 }
 
-func askOnce(address string) (took time.Duration, err error) {
-	start := time.Now()
+func askOnce(address string) (began time.Time, from string, err error) {
+	began = time.Now()
 	conn, err := open(address)
 	if err != nil {
-		return 0, err
+		return began, "", err
 	}
 	defer conn.Close()
-	err = conn.ask()
-	return time.Since(start), err
+	return began, conn.LocalAddr().String(), conn.ask()
 }
 
 // keepAsking sends one request after the other over a connection, and makes a
@@ -87,15 +86,16 @@ func keepAsking(way Way, c *counter, end <-chan struct{}) {
 			conn.Close()
 			conn = nil
 		}
-		start := time.Now()
+		began, from := time.Now(), ""
 		var err error
 		if conn == nil {
 			conn, err = open(way.Address)
 		}
 		if err == nil {
+			from = conn.LocalAddr().String()
 			err = conn.ask()
 		}
-		c.note(time.Since(start), err)
+		c.note(began, from, err)
 		if err != nil && conn != nil {
 			conn.Close()
 			conn = nil
@@ -112,7 +112,7 @@ func (c *counter) report(name string) Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slices.Sort(c.took)
-	r := Report{Name: name, Answers: len(c.took), Failures: c.fails, Gap: c.gap}
+	r := Report{Name: name, Answers: len(c.took), Failures: c.fails, Lost: c.lost, Gap: c.gap}
 	if len(c.took) > 0 {
 		r.P50, r.P99 = c.took[len(c.took)/2], c.took[len(c.took)*99/100]
 	}

@@ -83,29 +83,53 @@ var changes = []struct {
 	}},
 }
 
-// change changes the Deployment for a time, and returns how often.
-func change(instance *harness.Instance, limit time.Duration, killing bool) (count int) {
+// phase is a change that began then.
+type phase struct {
+	name  string
+	began time.Time
+}
+
+// change changes the Deployment for a time, and returns what it did.
+func change(instance *harness.Instance, limit time.Duration, killing bool) (phases []phase) {
 	for end := time.Now().Add(limit); time.Now().Before(end); {
 		for _, c := range changes {
 			if strings.HasPrefix(c.name, "kill") && !killing {
 				continue
 			}
+			phases = append(phases, phase{c.name, time.Now()})
 			c.make(instance)
 			instance.Kubectl("rollout", "status", "deployment", "http-go", "--timeout=120s")
-			if count++; time.Now().After(end) {
+			if time.Now().After(end) {
 				break
 			}
 		}
 	}
-	return count
+	return phases
+}
+
+// losses says in which phase each failed request began, and how far into it.
+func losses(reports []Report, phases []phase) string {
+	var text strings.Builder
+	for _, r := range reports {
+		for _, loss := range r.Lost {
+			during, since := "before", time.Duration(0)
+			for _, p := range phases {
+				if !p.began.After(loss.Began) {
+					during, since = p.name, loss.Began.Sub(p.began)
+				}
+			}
+			fmt.Fprintf(&text, "%s: %s, from %s, %s after the beginning of: %s\n", r.Name, loss.Kind, loss.From, since.Round(time.Millisecond), during)
+		}
+	}
+	return text.String()
 }
 
 func TestNoNewConnectionFails(t *testing.T) {
 	instance, ways := startService(t)
 	finish := begin(t, instance, ways)
-	count := change(instance, *duration, true)
+	phases := change(instance, *duration, true)
 	reports := finish()
-	t.Logf("%d changes\n%s", count, table(reports))
+	t.Logf("%d changes\n%s%s", len(phases), table(reports), losses(reports, phases))
 	for _, r := range reports {
 		if strings.HasSuffix(r.Name, "new connections") && (r.Failed() > 0 || r.Answers == 0) {
 			t.Errorf("%s: %d failed of %d", r.Name, r.Failed(), r.Failed()+r.Answers)
@@ -118,9 +142,9 @@ func TestNoNewConnectionFails(t *testing.T) {
 func TestWithoutTheOrderConnectionsFail(t *testing.T) {
 	instance, ways := startService(t, "--stop-at-once")
 	finish := begin(t, instance, ways)
-	count := change(instance, compared, false)
+	phases := change(instance, compared, false)
 	reports := finish()
-	t.Logf("%d changes, with the order switched off\n%s", count, table(reports))
+	t.Logf("%d changes, with the order switched off\n%s", len(phases), table(reports))
 	failed := 0
 	for _, r := range reports {
 		if strings.HasSuffix(r.Name, "new connections") {

@@ -36,10 +36,20 @@ type Report struct {
 	Answers int
 	// Failures counts by kind: refused, reset, closed, timeout, or the error.
 	Failures map[string]int
+	// Lost are the failed requests.
+	Lost []Loss
 	// Gap is the longest time without an answer.
 	Gap time.Duration
 	// P50 and P99 are of the time that answers took.
 	P50, P99 time.Duration
+}
+
+// Loss is one request that was not answered.
+type Loss struct {
+	// Began is when it was sent, From who sent it, empty if nobody was reached.
+	Began time.Time
+	From  string
+	Kind  string
 }
 
 // Failed is the number of requests that were not answered.
@@ -55,20 +65,23 @@ type counter struct {
 	mu    sync.Mutex
 	took  []time.Duration
 	fails map[string]int
+	lost  []Loss
 	last  time.Time
 	gap   time.Duration
 }
 
-func (c *counter) note(took time.Duration, err error) {
+// note counts a request that began then.
+func (c *counter) note(began time.Time, from string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		c.fails[kindOf(err)]++
+		c.lost = append(c.lost, Loss{began, from, kindOf(err)})
 		return
 	}
 	now := time.Now()
 	c.gap, c.last = max(c.gap, now.Sub(c.last)), now
-	c.took = append(c.took, took)
+	c.took = append(c.took, now.Sub(began))
 }
 
 func kindOf(err error) string {
