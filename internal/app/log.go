@@ -38,9 +38,17 @@ func (h untilStopped) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.Handler.Enabled(ctx, h.lowered(level))
 }
 
+// watchGivenUp is how the API server calls it an error that a client has closed
+// its watch, as every kubectl does in the end.
+const watchGivenUp = "Failed to encode watch event"
+
 // Handle decides once more: klog does not ask first.
 func (h untilStopped) Handle(ctx context.Context, record slog.Record) error {
-	if !h.Handler.Enabled(ctx, h.lowered(record.Level)) {
+	level := h.lowered(record.Level)
+	if record.Message == watchGivenUp {
+		level = slog.LevelDebug
+	}
+	if !h.Handler.Enabled(ctx, level) {
 		return nil
 	}
 	return h.Handler.Handle(ctx, record)

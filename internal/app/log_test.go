@@ -18,12 +18,13 @@ func TestLibrariesAreSilentOnceStoppingHasBegun(t *testing.T) {
 			t.Fatal(err)
 		}
 		klog.ErrorS(errors.New("early"), "before")
+		klog.ErrorS(errors.New("stream closed"), watchGivenUp)
 		close(stopped)
 		klog.ErrorS(errors.New("late"), "after")
 		logger.Error("ours")
 		klog.Flush()
 		text := out.String()
-		if !strings.Contains(text, "early") || !strings.Contains(text, "ours") || strings.Contains(text, "late") != wantAfter {
+		if !strings.Contains(text, "early") || !strings.Contains(text, "ours") || strings.Contains(text, "late") != wantAfter || strings.Contains(text, "stream closed") != wantAfter {
 			t.Errorf("at %s:\n%s", level, text)
 		}
 	}

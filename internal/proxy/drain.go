@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -19,8 +20,9 @@ import (
 const quietTime = 250 * time.Millisecond
 
 // drainPoll is how often connections are looked at meanwhile. The kernel tells
-// of their beginning and end, but not of what is sent.
-const drainPoll = 50 * time.Millisecond
+// of their beginning and end, but not of what is sent; a look reads all of the
+// machine's connections, so Pods that stop at the same time share it.
+const drainPoll = 100 * time.Millisecond
 
 // conntrackCounts makes the kernel count the packets of each connection.
 const conntrackCounts = "/proc/sys/net/netfilter/nf_conntrack_acct"
@@ -39,7 +41,7 @@ func (p *Proxy) countPackets() {
 // of the connections there are came through one.
 func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
 	served := p.offers.hasServed(podIP)
-	before, err := connectionsTo(podIP)
+	before, err := p.looks.at(podIP)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for %d connections to %s: %w", len(before), podIP, ctx.Err())
 		}
-		now, err := connectionsTo(podIP)
+		now, err := p.looks.at(podIP)
 		if err != nil {
 			return err
 		}
@@ -94,9 +96,30 @@ type connection struct {
 	client, asked, server netip.AddrPort
 }
 
-// connectionsTo returns the open connections to an address, however it was
-// reached, each with the packets that it has carried.
-func connectionsTo(podIP netip.Addr) (map[connection]uint64, error) {
+// looks keeps the last look at the machine's connections for a moment.
+type looks struct {
+	mu    sync.Mutex
+	taken time.Time
+	// open are the open connections by the address that they lead to, each
+	// with the packets that it has carried.
+	open map[netip.Addr]map[connection]uint64
+}
+
+// at returns the open connections to an address, however it was reached.
+func (l *looks) at(podIP netip.Addr) (map[connection]uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.taken) > drainPoll/2 {
+		open, err := openConnections()
+		if err != nil {
+			return nil, err
+		}
+		l.open, l.taken = open, time.Now()
+	}
+	return l.open[podIP], nil
+}
+
+func openConnections() (map[netip.Addr]map[connection]uint64, error) {
 	var flows []*netlink.ConntrackFlow
 	var err error = netlink.ErrDumpInterrupted
 	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
@@ -105,12 +128,18 @@ func connectionsTo(podIP netip.Addr) (map[connection]uint64, error) {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("listing connections: %w", err)
 	}
-	open := map[connection]uint64{}
+	open := map[netip.Addr]map[connection]uint64{}
 	for _, flow := range flows {
-		c := connectionOf(flow)
-		if c.server.Addr() == podIP && isOpen(flow) {
-			open[c] = flow.Forward.Packets + flow.Reverse.Packets
+		if !isOpen(flow) {
+			continue
 		}
+		c := connectionOf(flow)
+		to := open[c.server.Addr()]
+		if to == nil {
+			to = map[connection]uint64{}
+			open[c.server.Addr()] = to
+		}
+		to[c] = flow.Forward.Packets + flow.Reverse.Packets
 	}
 	return open, nil
 }

@@ -170,6 +170,15 @@ func TestANewProxyKnowsWhatCameThroughAService(t *testing.T) {
 	}
 }
 
+func connectionsTo(t *testing.T, pod *networktest.Pod) map[connection]uint64 {
+	t.Helper()
+	open, err := openConnections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open[pod.Addr]
+}
+
 // A client that was cut off sends from the same port again: it must not be led
 // to the Pod that is gone.
 func TestConnectionsOfAPodThatIsGoneAreForgotten(t *testing.T) {
@@ -184,14 +193,14 @@ func TestConnectionsOfAPodThatIsGoneAreForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := conn.LocalAddr().(*net.TCPAddr)
-	if open, err := connectionsTo(pod.Addr); err != nil || len(open) != 1 {
-		t.Fatalf("there are %v (%v), want one connection", open, err)
+	if open := connectionsTo(t, pod); len(open) != 1 {
+		t.Fatalf("there are %v, want one connection", open)
 	}
 	if _, err := c.Plugin("DEL", "a", pod.Namespace, nil); err != nil {
 		t.Fatal(err)
 	}
-	if open, err := connectionsTo(pod.Addr); err != nil || len(open) != 0 {
-		t.Errorf("still known: %v (%v)", open, err)
+	if open := connectionsTo(t, pod); len(open) != 0 {
+		t.Errorf("still known: %v", open)
 	}
 
 	echo(t, other, "8080")

@@ -51,6 +51,7 @@ type Proxy struct {
 	kernel *kernel
 
 	offers offers
+	looks  looks
 }
 
 // Retries of a transaction that failed begin at retryFirst and slow down to

@@ -79,7 +79,7 @@ var changes = []struct {
 	}},
 	{"delete a Pod", func(i *harness.Instance) {
 		names := strings.Fields(i.Kubectl("get", "pods", "-l", "app=http-go", "-o", "name"))
-		i.Kubectl("delete", names[0], "--wait=false")
+		i.Kubectl("delete", names[0], "--wait=false", "--ignore-not-found")
 	}},
 }
 
