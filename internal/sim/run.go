@@ -93,7 +93,8 @@ func (w *World) settle() int {
 	return mostRounds
 }
 
-// round lets everything that can happen happen once.
+// round lets the caches catch up, the controllers look once at all that is due,
+// and everything else run to its end.
 func (w *World) round() bool {
 	p := w.process
 	p.wake()
@@ -106,10 +107,13 @@ func (w *World) round() bool {
 	for range len(p.setQueue.due) {
 		moved = p.reconcileSet() || moved
 	}
-	for i := len(w.pods.live) - 1; i >= 0; i-- {
-		moved = w.runPod(w.pods.live[i]) || moved
+	for w.runPods() {
+		moved = true
 	}
-	return w.collectGarbage() || moved
+	for w.collectGarbage() {
+		moved = true
+	}
+	return moved
 }
 
 // waitForTimer lets time pass until a key of the controllers is due.

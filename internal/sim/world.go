@@ -79,9 +79,9 @@ func (w *World) step() {
 	first := w.pick(100)
 	for try := range 4 {
 		switch part := (first + 25*try) % 100; {
-		case part < 7 && w.process.reconcileDeployment(),
-			part >= 7 && part < 20 && w.process.reconcileSet(),
-			part >= 20 && part < 54 && w.deliver(),
+		case part < 6 && w.process.reconcileDeployment(),
+			part >= 6 && part < 17 && w.process.reconcileSet(),
+			part >= 17 && part < 54 && w.deliver(),
 			part >= 54 && part < 95 && w.runPods(),
 			part >= 95 && w.collectGarbage():
 			return
