@@ -268,12 +268,12 @@ func (w *World) crashPod(pod *corev1.Pod) {
 	for _, status := range pod.Status.ContainerStatuses {
 		restarts += status.RestartCount
 	}
-	pod = w.changePod(pod, func(after *corev1.Pod) {
+	w.changePod(pod, func(after *corev1.Pod) {
 		after.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: web, RestartCount: restarts}}
+		if isReady(pod) {
+			after.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, LastTransitionTime: w.timestamp()}}
+		}
 	})
-	if isReady(pod) {
-		w.setReady(pod, corev1.ConditionFalse)
-	}
 }
 
 func (w *World) liftQuota() bool {
