@@ -49,8 +49,7 @@ func (w *World) orphanOne(d *appsv1.Deployment) {
 	for _, rs := range w.sets.live {
 		if isControlledBy(rs, d.UID) {
 			w.say("garbage collector: orphans %s", rs.Name)
-			freed := w.changeSet(rs, func(after *appsv1.ReplicaSet) { after.OwnerReferences = nil })
-			w.ghost.orphaned = append(w.ghost.orphaned, freed.UID)
+			w.changeSet(rs, func(after *appsv1.ReplicaSet) { after.OwnerReferences = nil })
 			return
 		}
 	}
