@@ -51,7 +51,9 @@ func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
 	quietSince := time.Now()
 	poll := time.NewTicker(drainPoll)
 	defer poll.Stop()
-	for len(before) > 0 && time.Since(quietSince) < quietTime {
+	// One more look is always taken: whoever asked for a way in before the rules
+	// changed may only now be on it.
+	for looked := false; !looked || len(before) > 0 && time.Since(quietSince) < quietTime; looked = true {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
