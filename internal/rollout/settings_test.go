@@ -34,6 +34,8 @@ func (w *world) changeDeployment(settings []string) error {
 			spec.Replicas = &number
 		case "image":
 			spec.Template = template(value)
+		case "tier":
+			spec.Template.Labels["tier"] = value
 		case "surge":
 			spec.Strategy.RollingUpdate.MaxSurge = bound(value)
 		case "unavailable":
