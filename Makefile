@@ -47,7 +47,9 @@ include tools/engine.mk
 # does, which is minutes.
 
 sources = $(shell find $(1) -name '*.go' -not -name '*_test.go' 2>/dev/null)
-STAMP := -X main.version=$(VERSION) \
+# What the kubectl that is built in says it is: as the API server does.
+KUBERNETES := $(shell sed -nE 's/^const Version = "(.*)"/\1/p' internal/apiserver/config.go)
+STAMP := -X main.version=$(VERSION) -X k8s.io/component-base/version.gitVersion=$(KUBERNETES) \
 	-X coxswain.dev/cox/internal/cri.ContainerdVersion=$(CONTAINERD_VERSION) \
 	-X coxswain.dev/cox/internal/cri.RuncVersion=$(RUNC_VERSION)
 
