@@ -8,7 +8,7 @@
 #   make bench   measure whole instances
 #   make soak-traffic  send requests for as long as wanted while everything changes
 #   make soak    try the controllers against faults: SEEDS=1000000 TIME=10m FROM=1
-#   make search  try all interleavings of small rollouts: REPLICAS=4 REVISIONS=3 STATES=0 (all)
+#   make search  try all interleavings of small rollouts: REPLICAS=4 REVISIONS=3 EXACT=2
 #   make mutants show which mistakes in the cores the tests would not see
 #   make install put it below /usr/local, with a systemd unit
 #   make deps    install the Debian packages that the build and the node need
@@ -103,13 +103,16 @@ FROM ?= 1
 soak:
 	$(GO) test ./internal/sim -run TestSoak -v -timeout 0 -args -soak $(TIME) -schedules $(SEEDS) -seed $(FROM)
 
-# All interleavings of small rollouts with one crash; STATES bounds each setting.
+# All interleavings of small rollouts with one crash and one stale read: what
+# decisions read for up to REPLICAS and REVISIONS, everything for up to EXACT
+# replicas. STATES bounds each setting.
 REPLICAS ?= 4
 REVISIONS ?= 3
+EXACT ?= 2
 STATES ?= 0
 .PHONY: search
 search:
-	$(GO) test ./internal/sim -run TestSearch -v -timeout 0 -args -replicas $(REPLICAS) -revisions $(REVISIONS) -states $(STATES)
+	$(GO) test ./internal/sim -run TestSearch -v -timeout 0 -args -replicas $(REPLICAS) -revisions $(REVISIONS) -exact $(EXACT) -states $(STATES)
 
 # Words that choose mutants, or packages: MUTANTS='-v ./internal/rollout'.
 MUTANTS ?=

@@ -18,7 +18,9 @@
 //	rest.go        what has to hold when all is calm
 //	run.go         one schedule, from its seed
 //	search.go      all interleavings of a small rollout, instead of some
+//	branches.go    what may follow a state
 //	state.go       copies of a world, and what tells two of them apart
+//	digest.go      64 bits for what tells them apart
 //	trace.go       what happened, for people
 //
 // There is no goroutine and no clock here: a schedule is a plain computation.

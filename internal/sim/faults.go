@@ -51,8 +51,8 @@ type faults struct {
 	// fresh tells whether the caches begin anew after a crash in the middle of
 	// a reconcile; nil draws it.
 	fresh *bool
-	// count is how many faults there were.
-	count int
+	// count is how many faults there were; writes how many requests to write.
+	count, writes int
 }
 
 func newFaults() faults { return faults{} }
@@ -61,6 +61,9 @@ func (f *faults) held(of kind) bool { return f.holds[of] > 0 }
 
 // meet gives a request its fate.
 func (f *faults) meet(w *World, writes bool) fate {
+	if writes {
+		f.writes++
+	}
 	if f.broken > 0 {
 		f.broken--
 		return fateRefused
@@ -218,7 +221,7 @@ func (w *World) restart(fresh bool) {
 	skip(w, &w.deploymentCache, fresh)
 	skip(w, &w.setCache, fresh)
 	skip(w, &w.podCache, fresh)
-	w.ghost.blind = [kinds]int{len(w.deployments.history), len(w.sets.history), len(w.pods.history)}
+	w.ghost.blind = [kinds]int{w.deployments.end(), w.sets.end(), w.pods.end()}
 	w.faults.armed, w.faults.broken = fateFine, 0
 	w.process = newProcess(w)
 }

@@ -40,6 +40,8 @@ type ghost struct {
 	// total, checked and seen are what checkState saw last.
 	total         int32
 	checked, seen int
+	// staleLook is set when a controller looks at caches that lag.
+	staleLook bool
 }
 
 // loss is a Pod that was taken from its set by something else than the
@@ -73,7 +75,7 @@ func (g *ghost) setChanged(before, after *appsv1.ReplicaSet) {
 // have no part in it.
 func (g *ghost) lost(w *World, pod *corev1.Pod) {
 	if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && isActive(pod) {
-		g.losses = append(g.losses, loss{pod.UID, owner.UID, len(w.pods.history)})
+		g.losses = append(g.losses, loss{pod.UID, owner.UID, w.pods.end()})
 	}
 }
 
@@ -347,10 +349,11 @@ func (w *World) checkPodDeletion(gone *corev1.Pod) {
 func (w *World) checkState() {
 	seen := w.ghost.seen
 	w.ghost.seen = w.deploymentCache.seen
-	if w.ghost.checked == len(w.sets.history) {
+	defer w.forget()
+	if w.ghost.checked == w.sets.end() {
 		return
 	}
-	w.ghost.checked = len(w.sets.history)
+	w.ghost.checked = w.sets.end()
 	d, exists := w.deployments.find(web)
 	if !exists {
 		w.ghost.total = 0
@@ -363,12 +366,19 @@ func (w *World) checkState() {
 		return
 	}
 	most := int32(0)
-	for i := max(0, seen-1); i < len(w.deployments.history); i++ {
-		seen := w.deployments.history[i].object
+	for place := max(0, seen-1); place < w.deployments.end(); place++ {
+		seen := w.deployments.at(place).object
 		surge, _ := fences(seen)
 		most = max(most, *seen.Spec.Replicas+surge)
 	}
 	if total > most {
 		w.violate("there are %d replicas in all, and %d are the most", total, most)
 	}
+}
+
+// forget drops the histories up to what the caches have.
+func (w *World) forget() {
+	w.deploymentCache.forget()
+	w.setCache.forget()
+	w.podCache.forget()
 }

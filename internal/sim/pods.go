@@ -19,6 +19,8 @@ type nodes struct {
 	hung []types.UID
 	// patient nodes get even badImage to run.
 	patient bool
+	// abrupt nodes end a Pod at once when it is deleted.
+	abrupt bool
 }
 
 // plenty is more than any schedule needs.
@@ -63,7 +65,7 @@ func (w *World) deletePod(pod *corev1.Pod, by deleter) {
 	if by == byOthers {
 		w.ghost.lost(w, pod)
 	}
-	if pod.Spec.NodeName == "" {
+	if pod.Spec.NodeName == "" || w.nodes.abrupt {
 		w.removePod(pod)
 		return
 	}

@@ -48,6 +48,11 @@ func (q *queue) add(k reconcile.Key) {
 	}
 }
 
+// drop removes a key that is due.
+func (q *queue) drop(k reconcile.Key) {
+	q.due = slices.DeleteFunc(q.due, func(due reconcile.Key) bool { return due == k })
+}
+
 // take removes one of the keys that are due.
 func (q *queue) take(w *World) (reconcile.Key, bool) {
 	if len(q.due) == 0 {
@@ -133,6 +138,7 @@ func (p *process) lookAtDeployment(k reconcile.Key) {
 	}
 	d, _ := p.w.deploymentCache.get(k.Name)
 	p.w.ghost.beginDeployment(d)
+	p.w.ghost.staleLook = p.w.deploymentCache.behind()+p.w.setCache.behind() > 0
 	p.w.say("deployment controller: looks at %s", k.Name)
 	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
 }
@@ -153,6 +159,7 @@ func (p *process) lookAtSet(k reconcile.Key) {
 	}
 	rs, _ := p.w.setCache.get(k.Name)
 	p.w.ghost.beginSet(rs, p.w.podCache.seen)
+	p.w.ghost.staleLook = p.w.setCache.behind()+p.w.podCache.behind() > 0
 	p.w.say("replica set controller: looks at %s", k.Name)
 	p.finish(&p.setQueue, k, p.sets.Reconcile)
 }
@@ -223,4 +230,40 @@ func see[O object](c *cache[O], p *process, of kind, count int, handle func(O)) 
 	p.deployments.Own.Look()
 	p.sets.Own.Look()
 	return true
+}
+
+// behind is of how many changes a cache has not heard yet.
+func (w *World) behind(of kind) int {
+	switch of {
+	case kindDeployment:
+		return w.deploymentCache.behind()
+	case kindSet:
+		return w.setCache.behind()
+	default:
+		return w.podCache.behind()
+	}
+}
+
+// see lets a cache hear of the next changes.
+func (w *World) see(of kind, count int) {
+	switch of {
+	case kindDeployment:
+		w.process.seeDeployments(count)
+	case kindSet:
+		w.process.seeSets(count)
+	default:
+		w.process.seePods(count)
+	}
+}
+
+// lags tells whether some cache does.
+func (w *World) lags() bool {
+	return w.behind(kindDeployment)+w.behind(kindSet)+w.behind(kindPod) > 0
+}
+
+// deliverAll lets all caches hear of everything.
+func (w *World) deliverAll() {
+	for of := range kinds {
+		w.see(of, w.behind(of))
+	}
 }

@@ -1,21 +1,16 @@
 package sim
 
 import (
-	"hash/maphash"
 	"slices"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-
-	"coxswain.dev/cox/internal/reconcile"
 )
 
 // Search tries all interleavings of a small rollout: of both controllers, of
-// three caches that lag, of Pods that become ready and go, of users who edit
-// the template, and of one crash before any write, or between any two, after
-// which the caches begin anew or where they were.
+// Pods that become ready and go, and of users who edit the template, with
+// crashes before any write, or between any two, and with controllers that read
+// caches which lag, by as much as may be.
 type Search struct {
 	Replicas, MaxSurge, MaxUnavailable int32
 	// Images are the templates: the first is rolled out when the search
@@ -23,6 +18,16 @@ type Search struct {
 	Images []string
 	// Crashes is how many there may be.
 	Crashes int
+	// StaleReads is how often a controller may look at caches that lag. All
+	// other looks are at caches that have heard of everything.
+	StaleReads int
+	// Recreate is the strategy instead of RollingUpdate.
+	Recreate bool
+	// Abstract takes states for one that differ only in what no decision of a
+	// rolling update reads: the Deployment's own status, Pods on their way out
+	// (they are gone at once), and which controllers have been woken (they may
+	// look at any time). A wake-up that is missing is not found then.
+	Abstract bool
 	// MostStates bounds the search; 0 is no bound.
 	MostStates int
 }
@@ -41,59 +46,124 @@ type Found struct {
 
 // node is one state on the way.
 type node struct {
-	world   *World
-	edits   int
-	crashes int
-	from    *node
-	by      string
+	// world is dropped when what follows it is known.
+	world *World
+	// edits, crashes and staleReads are how many there were.
+	edits, crashes, staleReads int
+	hash                       uint64
+	from                       *node
+	by                         string
 }
-
-// mostWrites is more than one reconcile of so small a rollout does.
-const mostWrites = 12
-
-var hashSeed = maphash.MakeSeed()
 
 // Run searches.
 func (s Search) Run() Found {
 	first := &node{world: s.begin()}
+	first.hash = s.hash(first)
 	if v := first.world.ghost.violation; v != "" {
 		return Found{Violation: "before the search: " + v}
 	}
-	seen := map[uint64]struct{}{first.hash(): {}}
-	found := Found{}
-	for todo := []*node{first}; len(todo) > 0; {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		next := s.after(at)
-		if !slices.ContainsFunc(next, (*node).isWork) && at.edits == len(s.Images)-1 {
-			found.Rests++
-			at.world.checkRest()
-			if at.world.ghost.violation != "" {
-				next = []*node{at}
-			}
+	r := &run{search: s, seen: map[uint64]budgets{}}
+	r.take([]*node{first})
+	for n := r.next(); n != nil; n = r.next() {
+		next := s.after(n)
+		if r.rests(n, next) {
+			r.found.Rests++
+			n.world.comeToRest()
+			next = append(next, n)
 		}
 		for _, n := range next {
-			if n.world.ghost.violation != "" {
-				found.States, found.Violation, found.Path = len(seen), n.world.ghost.violation, n.path()
-				return found
-			}
-			h := n.hash()
-			if _, known := seen[h]; !known {
-				seen[h] = struct{}{}
-				todo = append(todo, n)
+			if r.found.Violation = n.world.ghost.violation; r.found.Violation != "" {
+				r.found.Path = n.path()
+				return r.found
 			}
 		}
-		if s.MostStates > 0 && len(seen) >= s.MostStates {
-			found.States = len(seen)
-			return found
+		r.take(next)
+		n.world = nil
+		if s.MostStates > 0 && r.found.States >= s.MostStates {
+			return r.found
 		}
 	}
-	found.States, found.Complete = len(seen), true
-	return found
+	r.found.Complete = true
+	return r.found
 }
 
-// isWork tells edits and crashes, which need not happen, from all else.
-func (n *node) isWork() bool { return n.edits == n.from.edits && n.crashes == n.from.crashes }
+// run is a search under way.
+type run struct {
+	search Search
+	// seen are the states that were reached, by their hashes.
+	seen map[uint64]budgets
+	// todo are those whose followers are not known yet, by what they have
+	// used up. Those that have used less come first.
+	todo  [spendings][]*node
+	found Found
+}
+
+// spending numbers what a state has used up of the crashes and stale reads.
+const spendings = 16
+
+func (n *node) spent() int { return n.crashes*4 + n.staleReads }
+
+// budgets are all spendings with which a state was reached, a bit each.
+type budgets uint16
+
+// covers tells whether a state was reached with no more used up: all that may
+// follow then followed there too.
+func (b budgets) covers(n *node) bool {
+	for crashes := range n.crashes + 1 {
+		for staleReads := range n.staleReads + 1 {
+			if b&(1<<(crashes*4+staleReads)) != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// take notes new states.
+func (r *run) take(nodes []*node) {
+	for _, n := range nodes {
+		before := r.seen[n.hash]
+		if before.covers(n) {
+			continue
+		}
+		if before == 0 {
+			r.found.States++
+		}
+		r.seen[n.hash] = before | 1<<n.spent()
+		r.todo[n.spent()] = append(r.todo[n.spent()], n)
+	}
+}
+
+func (r *run) next() *node {
+	for i, todo := range r.todo {
+		if last := len(todo) - 1; last >= 0 {
+			r.todo[i] = todo[:last]
+			return todo[last]
+		}
+	}
+	return nil
+}
+
+// rests tells whether nothing is left to do: no step but a crash leads
+// anywhere. What leads to a state with caches that lag leads to one without.
+func (r *run) rests(n *node, next []*node) bool {
+	return n.edits == len(r.search.Images)-1 && !n.world.lags() && !slices.ContainsFunc(next, func(next *node) bool {
+		return next.spent() == n.spent() && next.hash != n.hash && !next.world.lags()
+	})
+}
+
+// comeToRest lets what an abstract search does not tell apart come to its end,
+// and checks it.
+func (w *World) comeToRest() {
+	for version := -1; version != w.version; w.deliverAll() {
+		version = w.version
+		w.process.lookAtDeployment(keyOfName(web))
+		for _, k := range keysOf(w.setCache.items) {
+			w.process.lookAtSet(k)
+		}
+	}
+	w.checkRest()
+}
 
 func (n *node) path() []string {
 	var path []string
@@ -114,116 +184,12 @@ func (s Search) begin() *World {
 		d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{
 			MaxSurge: new(intstr.FromInt32(s.MaxSurge)), MaxUnavailable: new(intstr.FromInt32(s.MaxUnavailable)),
 		}}
+		if s.Recreate {
+			d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+		}
 		return true
 	})
 	w.settle()
+	w.nodes.abrupt = s.Abstract && !s.Recreate
 	return w
 }
-
-// after are all states that may follow.
-func (s Search) after(at *node) []*node {
-	var next []*node
-	try := func(by string, do func(w *World)) *node {
-		n := &node{world: at.world.clone(), edits: at.edits, crashes: at.crashes, from: at, by: by}
-		do(n.world)
-		n.world.process.deploymentQueue.wake(1 << 62)
-		n.world.process.setQueue.wake(1 << 62)
-		n.world.checkState()
-		next = append(next, n)
-		return n
-	}
-	s.reconciles(at, try, &next)
-	s.surroundings(at, try)
-	if at.edits < len(s.Images)-1 {
-		image := s.Images[at.edits+1]
-		try("edit to "+image, func(w *World) {
-			w.changeDeployment("edits", func(_ *World, d *appsv1.Deployment) bool {
-				d.Spec.Template.Spec.Containers[0].Image = image
-				return true
-			})
-		}).edits++
-	}
-	return next
-}
-
-// reconciles are the steps of the controllers, also with a crash before each
-// of their writes.
-func (s Search) reconciles(at *node, try func(string, func(*World)) *node, next *[]*node) {
-	look := func(by string, do func(*World)) {
-		try(by, do)
-		for write := 0; at.crashes < s.Crashes && write < mostWrites; write++ {
-			crashed := false
-			for _, fresh := range []bool{true, false} {
-				n := try(by+", crash before write "+strconv.Itoa(write), func(w *World) {
-					w.faults.armed, w.faults.after, w.faults.fresh = fateCrashBefore, write, &fresh
-					do(w)
-				})
-				n.crashes++
-				crashed = n.world.faults.armed == fateFine
-				if !crashed {
-					*next = (*next)[:len(*next)-1]
-					break
-				}
-			}
-			if !crashed {
-				return
-			}
-		}
-	}
-	for i, k := range at.world.process.deploymentQueue.due {
-		look("deployment controller", func(w *World) {
-			w.process.deploymentQueue.due = slices.Delete(w.process.deploymentQueue.due, i, i+1)
-			w.process.lookAtDeployment(k)
-		})
-	}
-	for i, k := range at.world.process.setQueue.due {
-		look("replica set controller at "+k.Name, func(w *World) {
-			w.process.setQueue.due = slices.Delete(w.process.setQueue.due, i, i+1)
-			w.process.lookAtSet(k)
-		})
-	}
-}
-
-// surroundings are the steps of caches, kubelet and garbage collector.
-func (s Search) surroundings(at *node, try func(string, func(*World)) *node) {
-	w := at.world
-	if w.deploymentCache.behind() > 0 {
-		try("Deployments are seen", func(w *World) { w.process.seeDeployments(plenty) })
-	}
-	if w.setCache.behind() > 0 {
-		try("ReplicaSets are seen", func(w *World) { w.process.seeSets(plenty) })
-	}
-	if w.podCache.behind() > 0 {
-		try("Pods are seen", func(w *World) { w.process.seePods(plenty) })
-	}
-	var tried []string
-	for i, pod := range w.pods.live {
-		if pod.DeletionTimestamp == nil && isReady(pod) {
-			continue
-		}
-		if text := w.podText(pod); !slices.Contains(tried, text) {
-			tried = append(tried, text)
-			try("kubelet: "+text, func(w *World) { w.runToEnd(w.pods.live[i]) })
-		}
-	}
-	if slices.ContainsFunc(w.pods.live, func(pod *corev1.Pod) bool {
-		return pod.DeletionTimestamp == nil && !contains(w.sets.live, pod.OwnerReferences[0].UID)
-	}) {
-		try("garbage collector", func(w *World) { w.collectGarbage() })
-	}
-}
-
-// runToEnd takes a Pod to where it stays: ready, or gone.
-func (w *World) runToEnd(pod *corev1.Pod) {
-	if pod.DeletionTimestamp != nil {
-		w.removePod(pod)
-		return
-	}
-	w.changePod(pod, func(after *corev1.Pod) {
-		after.Spec.NodeName, after.Status.Phase = "n0", corev1.PodRunning
-		after.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: w.timestamp()}}
-	})
-}
-
-// keyOfName is a key as the queues have it.
-func keyOfName(name string) reconcile.Key { return reconcile.Key{Namespace: namespace, Name: name} }

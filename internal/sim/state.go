@@ -1,11 +1,7 @@
 package sim
 
 import (
-	"fmt"
-	"hash/maphash"
-	"maps"
 	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +17,7 @@ func (w *World) clone() *World {
 	c.deploymentCache = cache[*appsv1.Deployment]{&c.deployments, slices.Clone(w.deploymentCache.items), w.deploymentCache.seen}
 	c.setCache = cache[*appsv1.ReplicaSet]{&c.sets, slices.Clone(w.setCache.items), w.setCache.seen}
 	c.podCache = cache[*corev1.Pod]{&c.pods, slices.Clone(w.podCache.items), w.podCache.seen}
-	c.ghost.statusPods = maps.Clone(w.ghost.statusPods)
+	c.ghost.statusPods = w.usedStatusPods()
 	c.process = newProcess(&c)
 	c.process.deploymentQueue = queue{due: slices.Clone(w.process.deploymentQueue.due)}
 	c.process.setQueue = queue{due: slices.Clone(w.process.setQueue.due)}
@@ -40,64 +36,104 @@ func (w *World) clone() *World {
 	return &c
 }
 
+// usedStatusPods is the part of ghost.statusPods that can be asked for yet.
+func (w *World) usedStatusPods() map[string]int {
+	used := make(map[string]int, len(w.sets.live))
+	for _, sets := range [][]*appsv1.ReplicaSet{w.sets.live, w.setCache.items} {
+		for _, rs := range sets {
+			used[rs.ResourceVersion] = w.ghost.statusPods[rs.ResourceVersion]
+		}
+	}
+	for _, missed := range w.sets.history {
+		used[missed.object.ResourceVersion] = w.ghost.statusPods[missed.object.ResourceVersion]
+	}
+	return used
+}
+
 func copyTable[O object](t table[O]) table[O] {
-	return table[O]{slices.Clone(t.live), t.history[:len(t.history):len(t.history)]}
+	return table[O]{slices.Clone(t.live), t.history[:len(t.history):len(t.history)], t.forgotten}
 }
 
 // hash stands for all that matters of a state: not for names, times and
 // versions, which differ from path to path.
-func (n *node) hash() uint64 {
+func (s Search) hash(n *node) uint64 {
 	w := n.world
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d %d %d %d %d|", n.edits, n.crashes, min(1, w.deploymentCache.behind()), min(1, w.setCache.behind()), min(1, w.podCache.behind()))
+	d := digest(0).number(n.edits).truth(w.isBlind())
+	for of := range kinds {
+		d = d.truth(w.behind(of) > 0)
+	}
 	for _, objects := range [][]*appsv1.Deployment{w.deployments.live, w.deploymentCache.items} {
-		for _, d := range objects {
-			fmt.Fprintf(&text, "%s %s %d %v|", d.Spec.Template.Spec.Containers[0].Image, d.Annotations[rollout.RevisionAnnotation], d.Generation-d.Status.ObservedGeneration, statusText(d.Status))
+		d = d.number(len(objects))
+		for _, deployment := range objects {
+			d = d.deployment(deployment)
+			if !s.Abstract {
+				d = d.deploymentStatus(deployment)
+			}
 		}
 	}
 	for _, objects := range [][]*appsv1.ReplicaSet{w.sets.live, w.setCache.items} {
-		var lines []string
-		for _, rs := range objects {
-			s := rs.Status
-			lines = append(lines, fmt.Sprint(rs.Name, *rs.Spec.Replicas, rs.Annotations, rs.Generation-s.ObservedGeneration, s.Replicas, s.ReadyReplicas, s.AvailableReplicas, rs.OwnerReferences == nil))
-			if s.TerminatingReplicas != nil {
-				lines = append(lines, fmt.Sprint(rs.Name, *s.TerminatingReplicas))
-			}
-		}
-		slices.Sort(lines)
-		text.WriteString(strings.Join(lines, "|"))
+		d = d.number(len(objects))
+		d = inAnyOrder(d, objects, digest.replicaSet)
 	}
-	w.podTexts(&text)
-	w.memoryText(&text)
-	return maphash.String(hashSeed, text.String())
+	d = inAnyOrder(d, w.pods.live, w.podDigest)
+	d = inAnyOrder(d, w.podCache.items, func(d digest, pod *corev1.Pod) digest {
+		if _, there := w.pods.find(pod.Name); there {
+			return d
+		}
+		return d.text("gone").pod(pod)
+	})
+	if !s.Abstract {
+		d = w.process.dueDigest(d)
+	}
+	return uint64(w.process.waitDigest(d))
 }
 
-func statusText(s appsv1.DeploymentStatus) string {
-	text := fmt.Sprint(s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.UnavailableReplicas)
-	if s.TerminatingReplicas != nil {
-		text += fmt.Sprint(" ", *s.TerminatingReplicas)
+func (d digest) deployment(of *appsv1.Deployment) digest {
+	return d.text(of.Spec.Template.Spec.Containers[0].Image).text(of.Annotations[rollout.RevisionAnnotation])
+}
+
+func (d digest) deploymentStatus(of *appsv1.Deployment) digest {
+	s := of.Status
+	d = d.number(int(of.Generation - s.ObservedGeneration))
+	for _, count := range []int32{s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.UnavailableReplicas} {
+		d = d.number(int(count))
 	}
+	d = d.maybe(s.TerminatingReplicas)
 	for _, c := range s.Conditions {
-		text += fmt.Sprint(" ", c.Type, c.Status, c.Reason)
+		d = d.text(string(c.Type)).text(string(c.Status)).text(c.Reason)
 	}
-	return text
+	return d
 }
 
-// podTexts tells each Pod by what it is and what the cache has of it.
-func (w *World) podTexts(text *strings.Builder) {
-	var lines []string
-	for _, pod := range w.pods.live {
-		lines = append(lines, w.podText(pod))
+func (d digest) replicaSet(rs *appsv1.ReplicaSet) digest {
+	s := rs.Status
+	d = d.text(rs.Name).truth(rs.OwnerReferences == nil).number(int(rs.Generation - s.ObservedGeneration))
+	for _, count := range []int32{*rs.Spec.Replicas, s.Replicas, s.ReadyReplicas, s.AvailableReplicas} {
+		d = d.number(int(count))
 	}
-	for _, pod := range w.podCache.items {
-		if _, there := w.pods.find(pod.Name); !there {
-			lines = append(lines, "gone but "+podText(pod))
-		}
+	d = d.maybe(s.TerminatingReplicas)
+	for _, key := range []string{rollout.RevisionAnnotation, rollout.RevisionHistoryAnnotation, rollout.DesiredReplicasAnnotation, rollout.MaxReplicasAnnotation} {
+		d = d.text(rs.Annotations[key])
 	}
-	slices.Sort(lines)
-	text.WriteString(strings.Join(lines, "|"))
+	return d
 }
 
+// podDigest tells a Pod by what it is and what the cache has of it.
+func (w *World) podDigest(d digest, pod *corev1.Pod) digest {
+	d = d.pod(pod)
+	if cached, there := w.podCache.get(pod.Name); !there {
+		d = d.text("unseen")
+	} else if cached != pod {
+		d = d.text("seen as").pod(cached)
+	}
+	return d
+}
+
+func (d digest) pod(pod *corev1.Pod) digest {
+	return d.text(pod.OwnerReferences[0].Name).truth(isReady(pod)).truth(pod.DeletionTimestamp != nil)
+}
+
+// podText tells a Pod in words, as podDigest does.
 func (w *World) podText(pod *corev1.Pod) string {
 	text := podText(pod)
 	if cached, there := w.podCache.get(pod.Name); !there {
@@ -119,21 +155,21 @@ func podText(pod *corev1.Pod) string {
 	return text
 }
 
-// memoryText is what the controllers' process remembers.
-func (w *World) memoryText(text *strings.Builder) {
-	p := w.process
-	for _, k := range p.deploymentQueue.due {
-		text.WriteString(" due " + k.Name)
-	}
-	for _, k := range p.setQueue.due {
-		text.WriteString(" due " + k.Name)
-	}
-	if p.deployments.Own.Waits(keyOfName(web)) {
-		text.WriteString(" web waits")
-	}
-	for _, rs := range w.sets.live {
-		if p.sets.Own.Waits(keyOfName(rs.Name)) {
-			text.WriteString(" " + rs.Name + " waits")
+// dueDigest adds which keys are to be looked at.
+func (p *process) dueDigest(d digest) digest {
+	for _, q := range []*queue{&p.deploymentQueue, &p.setQueue} {
+		d = d.number(len(q.due))
+		for _, k := range q.due {
+			d = d.text(k.Name)
 		}
 	}
+	return d
+}
+
+// waitDigest adds which keys wait for the caches to have their own writes.
+func (p *process) waitDigest(d digest) digest {
+	d = d.truth(p.deployments.Own.Waits(keyOfName(web)))
+	return inAnyOrder(d, p.w.sets.live, func(d digest, rs *appsv1.ReplicaSet) digest {
+		return d.text(rs.Name).truth(p.sets.Own.Waits(keyOfName(rs.Name)))
+	})
 }

@@ -30,8 +30,23 @@ type change[O object] struct {
 // table is what is stored of one kind.
 type table[O object] struct {
 	// live are the objects that exist, in the order of their creation.
-	live    []O
-	history []change[O]
+	live []O
+	// history is what has changed, but for the first forgotten changes.
+	history   []change[O]
+	forgotten int
+}
+
+// end is the place in history of the next change.
+func (t *table[O]) end() int { return t.forgotten + len(t.history) }
+
+// at is the change at a place in history.
+func (t *table[O]) at(place int) change[O] { return t.history[place-t.forgotten] }
+
+// forget drops the history before a place.
+func (t *table[O]) forget(place int) {
+	if place > t.forgotten {
+		t.history, t.forgotten = t.history[place-t.forgotten:], place
+	}
 }
 
 func (t *table[O]) find(name string) (found O, exists bool) {
@@ -76,12 +91,16 @@ type cache[O object] struct {
 	seen int
 }
 
-func (c *cache[O]) behind() int { return len(c.of.history) - c.seen }
+func (c *cache[O]) behind() int { return c.of.end() - c.seen }
+
+// forget drops the history that nobody asks for any more: the cache needs its
+// last change, and what comes after.
+func (c *cache[O]) forget() { c.of.forget(c.seen - 1) }
 
 // next takes one entry of the history over. It returns the object before, if
 // there was one, and after.
 func (c *cache[O]) next() (before, after O) {
-	event := c.of.history[c.seen]
+	event := c.of.at(c.seen)
 	c.seen++
 	before, _ = c.get(event.object.GetName())
 	if event.gone {
@@ -133,5 +152,5 @@ func (c *cache[O]) LastStoreSyncResourceVersion() string {
 	if c.seen == 0 {
 		return "1"
 	}
-	return c.of.history[c.seen-1].version
+	return c.of.at(c.seen - 1).version
 }
