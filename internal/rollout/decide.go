@@ -107,13 +107,14 @@ func size(replicas *int32) int32 {
 }
 
 func newWave(s Snapshot) *wave {
+	s.ReplicaSets = oldestFirst(s.ReplicaSets)
 	return &wave{now: s.Now, deployment: s.Deployment, snap: s, conditions: slices.Clone(s.Deployment.Status.Conditions)}
 }
 
 // claim settles which ReplicaSets are the Deployment's. It returns true if one
 // was adopted or released: the rest is decided when that is done.
 func (w *wave) claim(selector labels.Selector) bool {
-	for _, rs := range sortedByAge(w.snap.ReplicaSets) {
+	for _, rs := range w.snap.ReplicaSets {
 		owned := metav1.IsControlledBy(rs, w.deployment)
 		matches := selector.Matches(labels.Set(rs.Labels))
 		switch {
@@ -129,7 +130,7 @@ func (w *wave) claim(selector labels.Selector) bool {
 // find tells the new ReplicaSet from the old ones. Of several with the same
 // template, the oldest is the new one, so that all agree on which.
 func (w *wave) find() {
-	for _, rs := range sortedByAge(w.snap.ReplicaSets) {
+	for _, rs := range w.snap.ReplicaSets {
 		if !metav1.IsControlledBy(rs, w.deployment) {
 			continue
 		}
@@ -141,11 +142,13 @@ func (w *wave) find() {
 	}
 }
 
-// sortedByAge is the oldest first; names decide between those of one second.
-func sortedByAge(sets []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
-	return slices.SortedFunc(slices.Values(sets), func(a, b *appsv1.ReplicaSet) int {
+// oldestFirst sorts a copy; names decide between those of one second.
+func oldestFirst(sets []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
+	sets = slices.Clone(sets)
+	slices.SortFunc(sets, func(a, b *appsv1.ReplicaSet) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	})
+	return sets
 }
 
 // sameTemplate compares by meaning, and leaves out the hash that we add.

@@ -40,7 +40,7 @@ func request[O any](w *World, of kind, verb, name string, writes bool, carryOut 
 		return none, err
 	}
 	answer, err := carryOut()
-	if writes || err != nil {
+	if w.trace != nil && (writes || err != nil) {
 		w.say("  %s %s %s: %s", verb, of, name, outcome(err))
 	}
 	switch {
