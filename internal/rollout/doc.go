@@ -13,6 +13,7 @@
 //	decide.go      which strategy applies, and the order of a wave
 //	rolling.go     RollingUpdate: surge, unavailable, unhealthy Pods first
 //	recreate.go    Recreate: never two versions at once
+//	replacement.go when Pods on their way out are replaced
 //	scale.go       a change of replicas, in proportion in mid-rollout
 //	revision.go    the new ReplicaSet, its name, and the revisions of all
 //	status.go      counts and conditions, progress and its deadline

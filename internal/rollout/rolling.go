@@ -26,13 +26,8 @@ func (w *wave) growNew() bool {
 // roomForNew is how many replicas the new ReplicaSet may have now: what is
 // missing, but no more in total than replicas + maxSurge.
 func (w *wave) roomForNew() int32 {
-	current := int64(0)
-	for _, rs := range w.all() {
-		current += int64(rs.replicas)
-	}
 	have := w.next.replicas
-	most := int64(w.wanted()) + int64(w.maxSurge())
-	return have + int32(min(max(0, most-current), int64(w.wanted()-have)))
+	return have + int32(min(w.room(), int64(w.wanted()-have)))
 }
 
 // shrinkOld takes old Pods down: first those that are not available anyway,

@@ -40,9 +40,11 @@ func (w *wave) scale() {
 		if only.replicas == 0 && !w.isRolling() && w.oldPodsRun() {
 			return // also in a pause, Recreate mixes no versions
 		}
-		w.resize(only, w.wanted(), "the Deployment was scaled")
-		// The size may be right and the annotation old.
-		w.noteSize(only)
+		w.resize(only, w.grown(only), "the Deployment was scaled")
+		if only.replicas == w.wanted() {
+			// The size may be right and the annotation old.
+			w.noteSize(only)
+		}
 		return
 	}
 	if w.saturated() {
@@ -116,11 +118,16 @@ func (w *wave) scaleProportionally() {
 		sizes[i] = int64(rs.replicas) + share
 		added += share
 	}
+	shares := slices.Clone(sizes)
+	if len(sets) > 0 && toAdd != 0 {
+		// What rounding left goes to the largest.
+		sizes[0] = max(0, sizes[0]+toAdd-added)
+	}
+	if toAdd > 0 && awaitsTermination(w.deployment) {
+		w.growInTime(sets, sizes, shares)
+		return
+	}
 	for i, rs := range sets {
-		if i == 0 && toAdd != 0 {
-			// What rounding left goes to the largest.
-			sizes[i] = max(0, sizes[i]+toAdd-added)
-		}
 		w.resize(rs, int32(min(sizes[i], math.MaxInt32)), "the Deployment was scaled in mid-rollout")
 		w.noteSize(rs)
 	}

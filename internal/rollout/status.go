@@ -41,7 +41,7 @@ func (w *wave) complete() bool {
 func isComplete(d *appsv1.Deployment, status *appsv1.DeploymentStatus) bool {
 	wanted := size(d.Spec.Replicas)
 	return status.UpdatedReplicas == wanted && status.Replicas == wanted && status.AvailableReplicas == wanted &&
-		status.ObservedGeneration >= d.Generation
+		status.ObservedGeneration >= d.Generation && (!awaitsTermination(d) || terminatingOf(status) == 0)
 }
 
 // counts is a status without conditions.
@@ -55,9 +55,7 @@ func (w *wave) counts() appsv1.DeploymentStatus {
 		status.Replicas += rs.Status.Replicas
 		status.ReadyReplicas += rs.Status.ReadyReplicas
 		status.AvailableReplicas += rs.Status.AvailableReplicas
-		if rs.Status.TerminatingReplicas != nil {
-			terminating += *rs.Status.TerminatingReplicas
-		}
+		terminating += rs.terminating()
 	}
 	if w.next != nil {
 		status.UpdatedReplicas = w.next.Status.Replicas
@@ -127,7 +125,15 @@ func (w *wave) progressed() bool {
 	return now.UpdatedReplicas > before.UpdatedReplicas ||
 		now.Replicas-now.UpdatedReplicas < before.Replicas-before.UpdatedReplicas ||
 		now.ReadyReplicas > before.ReadyReplicas ||
-		now.AvailableReplicas > before.AvailableReplicas
+		now.AvailableReplicas > before.AvailableReplicas ||
+		awaitsTermination(w.deployment) && terminatingOf(now) < terminatingOf(before)
+}
+
+func terminatingOf(status *appsv1.DeploymentStatus) int32 {
+	if status.TerminatingReplicas == nil {
+		return 0
+	}
+	return *status.TerminatingReplicas
 }
 
 // renewProgress starts the progress clock anew, also where the reason stays.

@@ -178,6 +178,9 @@ func (w *World) checkGrowth(after *appsv1.ReplicaSet, from, to int32) {
 			continue
 		}
 		for _, pod := range w.podsOf(rs.UID) {
+			if pod.DeletionTimestamp != nil && d.Annotations[rollout.PodReplacementPolicyAnnotation] == rollout.TerminationStarted {
+				continue
+			}
 			if !hasEnded(pod) && !slices.Contains(w.ghost.relabeled, pod.UID) {
 				w.violate("Recreate begins %s while %s of %s is there", after.Name, pod.Name, rs.Name)
 			}

@@ -35,6 +35,14 @@ var userActions = []userAction{
 		return true
 	}},
 	{"changes minReadySeconds", 3, func(w *World, d *appsv1.Deployment) bool { d.Spec.MinReadySeconds = w.minReady(); return true }},
+	{"changes the replacement of Pods", 3, func(w *World, d *appsv1.Deployment) bool {
+		delete(d.Annotations, rollout.PodReplacementPolicyAnnotation)
+		if policy := w.pick(3); policy > 0 {
+			metav1.SetMetaDataAnnotation(&d.ObjectMeta, rollout.PodReplacementPolicyAnnotation,
+				[...]string{"", rollout.TerminationStarted, rollout.TerminationComplete}[policy])
+		}
+		return true
+	}},
 	{"changes the deadline", 3, func(w *World, d *appsv1.Deployment) bool { d.Spec.ProgressDeadlineSeconds = w.deadline(); return true }},
 }
 

@@ -1,6 +1,8 @@
 package apps
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -28,8 +30,18 @@ func ValidateDeployment(d *appsv1.Deployment) field.ErrorList {
 			errs = append(errs, field.Invalid(at, *deadline, "must be greater than minReadySeconds"))
 		}
 	}
+	if policy, set := d.Annotations[podReplacementPolicy]; set && !slices.Contains(podReplacementPolicies, policy) {
+		at := field.NewPath("metadata", "annotations").Key(podReplacementPolicy)
+		errs = append(errs, field.NotSupported(at, policy, podReplacementPolicies))
+	}
 	return errs
 }
+
+// podReplacementPolicy is an annotation of ours with the meaning that the
+// field of the same name has in KEP-3973 (package rollout reads it).
+const podReplacementPolicy = "coxswain.dev/pod-replacement-policy"
+
+var podReplacementPolicies = []string{"TerminationStarted", "TerminationComplete"}
 
 // ValidateDeploymentUpdate checks a changed Deployment.
 func ValidateDeploymentUpdate(d, old *appsv1.Deployment) field.ErrorList {
