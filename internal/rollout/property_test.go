@@ -19,6 +19,9 @@ var (
 	counts = []string{"0", "3", "4", "-1", "many", "99999999999", ""}
 )
 
+// policies are those there are, none, and nonsense.
+var policies = []string{"", rollout.TerminationStarted, rollout.TerminationComplete, "0"}
+
 // drawWorld draws everything that Decide looks at, and some of what no API
 // server would store.
 func drawWorld(t *rapid.T) *world {
@@ -29,6 +32,7 @@ func drawWorld(t *rapid.T) *world {
 		"image=" + pick("image", images), "surge=" + pick("surge", bounds), "unavailable=" + pick("unavailable", bounds),
 		"limit=" + pick("limit", []string{"0", "1", "2147483647", "-1"}),
 		"deadline=" + pick("deadline", []string{"0", "60", "2147483647"}),
+		"annotate=" + rollout.PodReplacementPolicyAnnotation + ":" + pick("replacement", policies),
 	}
 	for _, setting := range []string{"paused", "deleting", "strategy=Recreate"} {
 		if rapid.IntRange(1, 6).Draw(t, setting) == 1 {
@@ -49,7 +53,7 @@ func drawSet(t *rapid.T, i int) []string {
 	text := func(name string, of []string) string {
 		return name + "=" + rapid.SampledFrom(of).Draw(t, fmt.Sprintf("%s of %d", name, i))
 	}
-	settings := []string{number("replicas", 6), number("pods", 6), number("available", 6), text("revision", counts), text("desired", counts), text("max", counts)}
+	settings := []string{number("replicas", 6), number("pods", 6), number("available", 6), number("terminating", 3), text("revision", counts), text("desired", counts), text("max", counts)}
 	if rapid.IntRange(0, 9).Draw(t, fmt.Sprintf("owner of %d", i)) == 0 {
 		settings = append(settings, text("owner", []string{"none", "other"}))
 	}

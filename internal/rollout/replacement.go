@@ -58,34 +58,29 @@ func (rs *replicaSet) terminating() int32 {
 	return max(0, *rs.Status.TerminatingReplicas)
 }
 
-// growInTime gives ReplicaSets as much of their new sizes as there is room for
-// now; first their shares in proportion, then what rounding left. Where that
-// is not all, they keep the note of the size before, and the rest follows when
-// Pods that are on their way out have gone. One that gets a part of its share
-// notes such a maximum that the rest of it will be its share then.
-func (w *wave) growInTime(sets []*replicaSet, sizes, shares []int64) {
-	room, missing := w.room(), int64(0)
+// growInTime shares out what there is room for now of toAdd replicas: first
+// the shares in proportion, by which ReplicaSets come to sizes, then what
+// rounding left, to the largest. Where that is not all, they keep the note of
+// the size before, and the rest follows when Pods on their way out have gone.
+// One that gets a part of its share notes such a maximum that the rest of it
+// will be its share then.
+func (w *wave) growInTime(sets []*replicaSet, sizes []int64, toAdd int64) {
+	room := w.room()
+	late := room < toAdd
 	given := make([]int64, len(sets))
-	for _, to := range [][]int64{shares, sizes} {
-		for i, rs := range sets {
-			more := min(max(0, to[i]-int64(rs.replicas)-given[i]), room)
-			given[i], room = given[i]+more, room-more
-		}
-	}
 	for i, rs := range sets {
-		missing += sizes[i] - int64(rs.replicas) - given[i]
+		given[i] = min(sizes[i]-int64(rs.replicas), room)
+		room -= given[i]
 	}
+	given[0] += room
 	most := float64(w.wanted()) + float64(w.maxSurge())
 	for i, rs := range sets {
 		w.resize(rs, rs.replicas+int32(given[i]), "the Deployment was scaled in mid-rollout")
 		w.noteSize(rs)
-		if missing == 0 {
-			continue
-		}
-		rs.annotations[DesiredReplicasAnnotation] = cmp.Or(rs.Annotations[DesiredReplicasAnnotation], "0")
-		if size := int64(rs.replicas); size < shares[i] {
-			before := math.Round(float64(size) * most / float64(shares[i]))
-			rs.annotations[MaxReplicasAnnotation] = strconv.FormatInt(int64(before), 10)
+		if late {
+			rs.annotations[DesiredReplicasAnnotation] = cmp.Or(rs.Annotations[DesiredReplicasAnnotation], "0")
+			before := float64(rs.replicas) * most / float64(max(sizes[i], int64(rs.replicas)))
+			rs.annotations[MaxReplicasAnnotation] = strconv.FormatInt(int64(math.Round(before)), 10)
 		}
 	}
 }

@@ -118,14 +118,13 @@ func (w *wave) scaleProportionally() {
 		sizes[i] = int64(rs.replicas) + share
 		added += share
 	}
-	shares := slices.Clone(sizes)
+	if toAdd > 0 && len(sets) > 0 && awaitsTermination(w.deployment) {
+		w.growInTime(sets, sizes, toAdd)
+		return
+	}
 	if len(sets) > 0 && toAdd != 0 {
 		// What rounding left goes to the largest.
 		sizes[0] = max(0, sizes[0]+toAdd-added)
-	}
-	if toAdd > 0 && awaitsTermination(w.deployment) {
-		w.growInTime(sets, sizes, shares)
-		return
 	}
 	for i, rs := range sets {
 		w.resize(rs, int32(min(sizes[i], math.MaxInt32)), "the Deployment was scaled in mid-rollout")
