@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -21,16 +22,57 @@ func (s Search) after(at *node) []*node {
 		})
 	}
 	for _, k := range s.due(&w.process.setQueue, keysOf(w.setCache.items)) {
-		b.look("replica set controller at "+k.Name, func(w *World) {
-			w.process.setQueue.drop(k)
-			w.process.lookAtSet(k)
-		})
+		for ready := range s.becomeReady(w, k) + 1 {
+			b.look("replica set controller at "+k.Name+readyText(ready), func(w *World) {
+				w.makeReady(k, ready)
+				w.process.setQueue.drop(k)
+				w.process.lookAtSet(k)
+			})
+		}
 	}
-	b.runPods()
+	if !s.Abstract {
+		b.runPods()
+	}
+	b.collectGarbage()
 	if at.edits < len(s.Images)-1 {
 		b.edit(s.Images[at.edits+1])
 	}
 	return b.next
+}
+
+// becomeReady is how many Pods of a set may become ready before its controller
+// looks at it, in an abstract search. Nothing but that look reads whether a Pod
+// is ready, so that it need not happen before; and a Pod of which the cache
+// does not hear in time might as well become ready after the look.
+func (s Search) becomeReady(w *World, k reconcile.Key) int {
+	if !s.Abstract || w.podCache.behind() > 0 {
+		return 0
+	}
+	waiting := 0
+	for _, pod := range w.pods.live {
+		if pod.OwnerReferences[0].Name == k.Name && pod.DeletionTimestamp == nil && !isReady(pod) {
+			waiting++
+		}
+	}
+	return waiting
+}
+
+// makeReady lets some Pods of a set become ready, and the cache hear of it.
+func (w *World) makeReady(k reconcile.Key, count int) {
+	for _, pod := range slices.Clone(w.pods.live) {
+		if count > 0 && pod.OwnerReferences[0].Name == k.Name && pod.DeletionTimestamp == nil && !isReady(pod) {
+			w.runToEnd(pod)
+			w.see(kindPod, 1)
+			count--
+		}
+	}
+}
+
+func readyText(count int) string {
+	if count == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d more Pods being ready", count)
 }
 
 // due are the keys that may be looked at.
@@ -124,8 +166,10 @@ func (b *branches) look(by string, do func(*World)) {
 	n := b.try(by, do)
 	writes := n.world.faults.writes - b.at.world.faults.writes
 	if writes == 0 && b.search.Abstract && !n.world.ghost.staleLook {
-		b.spare = n.world // nothing has come of it
-		return
+		if n.world.version == b.at.world.version {
+			b.spare = n.world
+		}
+		return // nothing has come of it
 	}
 	b.done(n)
 	if b.at.crashes == b.search.Crashes {
@@ -149,8 +193,8 @@ func (b *branches) look(by string, do func(*World)) {
 	}
 }
 
-// runPods are the steps of kubelet and garbage collector. Pods that are alike
-// stand for one another.
+// runPods are the steps of the kubelet. Pods that are alike stand for one
+// another.
 func (b *branches) runPods() {
 	w := b.at.world
 	var tried []string
@@ -163,6 +207,10 @@ func (b *branches) runPods() {
 			b.done(b.try("kubelet: "+text, func(w *World) { w.runToEnd(w.pods.live[i]) }))
 		}
 	}
+}
+
+func (b *branches) collectGarbage() {
+	w := b.at.world
 	if slices.ContainsFunc(w.pods.live, func(pod *corev1.Pod) bool {
 		return pod.DeletionTimestamp == nil && !contains(w.sets.live, pod.OwnerReferences[0].UID)
 	}) {

@@ -25,8 +25,10 @@ type Search struct {
 	Recreate bool
 	// Abstract takes states for one that differ only in what no decision of a
 	// rolling update reads: the Deployment's own status, Pods on their way out
-	// (they are gone at once), and which controllers have been woken (they may
-	// look at any time). A wake-up that is missing is not found then.
+	// (they are gone at once), which controllers have been woken (they may look
+	// at any time), and Pods that are ready before their ReplicaSet's controller
+	// looks (they become so when it does). A wake-up that is missing is not
+	// found then.
 	Abstract bool
 	// MostStates bounds the search; 0 is no bound.
 	MostStates int

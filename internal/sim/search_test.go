@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	mostReplicas  = flag.Int("replicas", 3, "TestSearch: up to how many replicas")
+	mostReplicas  = flag.Int("replicas", 4, "TestSearch: up to how many replicas")
 	mostRevisions = flag.Int("revisions", 2, "TestSearch: how many revisions, 3 at most")
 	exactReplicas = flag.Int("exact", 1, "TestSearchExactly: up to how many replicas")
 	mostStates    = flag.Int("states", 0, "TestSearch: at most how many states for each setting; 0 is no bound")
