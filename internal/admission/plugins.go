@@ -29,6 +29,6 @@ func Plugins(deps Dependencies) ([]admission.Interface, error) {
 	}
 	return []admission.Interface{
 		newLimitRanger(deps), newServiceAccount(deps), security,
-		newPriority(), newDefaultTolerationSeconds(), quota,
+		newPriority(), newDefaultTolerationSeconds(), newDefaultIngressClass(deps), quota,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	appsapi "coxswain.dev/cox/internal/apis/apps"
 	coreapi "coxswain.dev/cox/internal/apis/core"
 	discoveryapi "coxswain.dev/cox/internal/apis/discovery"
+	networkingapi "coxswain.dev/cox/internal/apis/networking"
 	rbacapi "coxswain.dev/cox/internal/apis/rbac"
 	"coxswain.dev/cox/internal/apiserver/tokens"
 	"coxswain.dev/cox/internal/registry"
@@ -21,6 +22,7 @@ import (
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/discovery"
 	"coxswain.dev/cox/internal/registry/events"
+	"coxswain.dev/cox/internal/registry/networking"
 	"coxswain.dev/cox/internal/registry/rbac"
 )
 
@@ -32,6 +34,7 @@ func (s *Server) kinds() []registry.Builder {
 		discovery.Kinds(),
 		coordination.Kinds(),
 		events.Kinds(),
+		networking.Kinds(),
 		rbac.Kinds(s.guard),
 		authentication.Kinds(s.tokens, authenticator.Audiences{tokens.Issuer}),
 		authorization.Kinds(s.authorizer, s.policy),
@@ -43,6 +46,7 @@ func addDefaults(scheme *runtime.Scheme) {
 	coreapi.AddDefaults(scheme)
 	appsapi.AddDefaults(scheme)
 	discoveryapi.AddDefaults(scheme)
+	networkingapi.AddDefaults(scheme)
 	rbacapi.AddDefaults(scheme)
 }
 

@@ -38,10 +38,11 @@ const (
 // specialPrefixes are the resources that upstream keeps under another name
 // than their own.
 var specialPrefixes = map[schema.GroupResource]string{
-	{Resource: "services"}:               "services/specs",
-	{Resource: "endpoints"}:              "services/endpoints",
-	{Resource: "nodes"}:                  "minions",
-	{Resource: "replicationcontrollers"}: "controllers",
+	{Resource: "services"}:                              "services/specs",
+	{Resource: "endpoints"}:                             "services/endpoints",
+	{Group: "networking.k8s.io", Resource: "ingresses"}: "ingress",
+	{Resource: "nodes"}:                                 "minions",
+	{Resource: "replicationcontrollers"}:                "controllers",
 }
 
 // stores makes the storage of every resource over one connection to etcd, and

@@ -117,6 +117,7 @@ func editPart() rbacv1.ClusterRole {
 		rule(write, "apps", "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"),
 		rule(write, "autoscaling", "horizontalpodautoscalers"),
 		rule(write, "policy", "poddisruptionbudgets"),
+		rule(write, "networking.k8s.io", "networkpolicies", "ingresses"),
 		rule(readWrite, "coordination.k8s.io", "leases"),
 	), "edit")
 }
@@ -130,6 +131,7 @@ func viewPart() rbacv1.ClusterRole {
 		rule(read, "apps", "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets", "statefulsets/scale", "statefulsets/status"),
 		rule(read, "autoscaling", "horizontalpodautoscalers", "horizontalpodautoscalers/status"),
 		rule(read, "policy", "poddisruptionbudgets", "poddisruptionbudgets/status"),
+		rule(read, "networking.k8s.io", "networkpolicies", "ingresses", "ingresses/status"),
 	), "view")
 }
 
@@ -162,6 +164,7 @@ func partRoles() []rbacv1.ClusterRole {
 		clusterRole("system:node-proxier",
 			rule(read, coreGroup, "services", "endpoints", "nodes", "pods", "namespaces"),
 			rule(read, "discovery.k8s.io", "endpointslices"),
+			rule(read, "networking.k8s.io", "networkpolicies"),
 			rule(verbs("create", "patch", "update"), coreGroup, "events"),
 			rule(verbs("create", "patch", "update"), "events.k8s.io", "events")),
 		clusterRole(DNSUser,
