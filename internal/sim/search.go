@@ -95,10 +95,15 @@ type run struct {
 	// seen are the states that were reached, by their hashes.
 	seen map[uint64]budgets
 	// todo are those whose followers are not known yet, by what they have
-	// used up. Those that have used less come first.
-	todo  [spendings][]*node
-	found Found
+	// used up. Those that have used less come first, as they cover others.
+	todo    [spendings][]*node
+	waiting int
+	found   Found
 }
+
+// mostWaiting bounds how many states wait, and with them the memory: beyond
+// it, those come first that have used most, as fewest follow them.
+const mostWaiting = 100_000
 
 // spending numbers what a state has used up of the crashes and stale reads.
 const spendings = 16
@@ -133,14 +138,20 @@ func (r *run) take(nodes []*node) {
 		}
 		r.seen[n.hash] = before | 1<<n.spent()
 		r.todo[n.spent()] = append(r.todo[n.spent()], n)
+		r.waiting++
 	}
 }
 
 func (r *run) next() *node {
-	for i, todo := range r.todo {
-		if last := len(todo) - 1; last >= 0 {
-			r.todo[i] = todo[:last]
-			return todo[last]
+	for i := range r.todo {
+		if r.waiting > mostWaiting {
+			i = spendings - 1 - i
+		}
+		if last := len(r.todo[i]) - 1; last >= 0 {
+			n := r.todo[i][last]
+			r.todo[i][last], r.todo[i] = nil, r.todo[i][:last]
+			r.waiting--
+			return n
 		}
 	}
 	return nil
