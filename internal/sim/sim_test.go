@@ -20,8 +20,10 @@ var (
 const enough = 3
 
 // TestMain lets garbage wait: a schedule leaves much of it, and needs little.
+// A large search needs much.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(1000)
+	debug.SetMemoryLimit(3 << 30)
 	m.Run()
 }
 
