@@ -56,6 +56,9 @@ type Config struct {
 
 // Router leads connections to Pods.
 type Router interface {
+	// Routed returns when every one of the Services (namespace/name) leads new
+	// connections to the address.
+	Routed(ctx context.Context, podIP netip.Addr, services []string) error
 	// Unrouted returns when no new connection is led to the address any more.
 	Unrouted(ctx context.Context, podIP netip.Addr) error
 	// Drained returns when the connections that were led to the address are
@@ -166,6 +169,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	if !cache.WaitForCacheSync(ctx.Done(), services.HasSynced) {
 		return ended(ctx)
+	}
+	if err := a.followServices(services); err != nil {
+		return err
 	}
 	if err := a.watchPods(ctx); err != nil {
 		return err

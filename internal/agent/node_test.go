@@ -176,14 +176,18 @@ func (n *node) start(t testing.TB) {
 type recordingRouter struct {
 	mu    sync.Mutex
 	asked map[question]time.Time
-	// hold and drain, if not nil, are waited for.
-	hold, drain chan struct{}
+	// route, hold and drain, if not nil, are waited for.
+	route, hold, drain chan struct{}
 }
 
-// question is Unrouted or Drained, of an address.
+// question is Routed, Unrouted or Drained, of an address.
 type question struct {
 	name string
 	ip   netip.Addr
+}
+
+func (r *recordingRouter) Routed(ctx context.Context, ip netip.Addr, services []string) error {
+	return r.wait(ctx, question{"routed " + strings.Join(services, ","), ip}, func() chan struct{} { return r.route })
 }
 
 func (r *recordingRouter) Unrouted(ctx context.Context, ip netip.Addr) error {

@@ -78,6 +78,9 @@ func (w *worker) perform(ctx context.Context, pod *corev1.Pod, action podlifecyc
 	case podlifecycle.Unroute:
 		w.unroute(ctx, action)
 		return nil
+	case podlifecycle.Route:
+		w.route(ctx, action)
+		return nil
 	case podlifecycle.StopSandbox:
 		return ignoreNotFound(a.runtime.StopPodSandbox(w.ctx, action.ID))
 	case podlifecycle.RemoveSandbox:
@@ -183,8 +186,12 @@ func (w *worker) pullImage(ctx context.Context, pod *corev1.Pod, action podlifec
 	return nil
 }
 
-// unrouteLimit bounds how long a Pod that stops waits for others.
-const unrouteLimit = 2 * time.Second
+// routeLimit and unrouteLimit bound how long a Pod that is ready, and one that
+// stops, waits for the proxy.
+const (
+	routeLimit   = 2 * time.Second
+	unrouteLimit = 2 * time.Second
+)
 
 // unroute lets a Pod stop only when nobody is led to it any more, and those
 // who were have what they came for.

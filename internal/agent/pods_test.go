@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"coxswain.dev/cox/internal/podlifecycle"
 )
 
 func serving() *corev1.Probe {
@@ -166,6 +169,73 @@ func TestAContainerThatEatsTooMuch(t *testing.T) {
 	if state := pod.Status.ContainerStatuses[0].State.Terminated; state.Reason != "OOMKilled" || state.ExitCode != 137 {
 		t.Errorf("state = %+v", state)
 	}
+}
+
+func TestAPodOfAServiceIsRoutedBeforeItIsAvailable(t *testing.T) {
+	n := theNode(t)
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "led"}, Spec: corev1.ServiceSpec{
+		Selector: map[string]string{"led": "yes"}, Ports: []corev1.ServicePort{{Port: 80}},
+	}}
+	services := n.client.CoreV1().Services("default")
+	if _, err := services.Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { services.Delete(context.Background(), "led", metav1.DeleteOptions{}) })
+	within(t, "the agent knows the Service", func() bool { _, err := n.agent.services.Services("default").Get("led"); return err == nil })
+	route := make(chan struct{})
+	n.router.mu.Lock()
+	n.router.route = route
+	n.router.mu.Unlock()
+	pod := n.box("led", "forever")
+	pod.Labels = map[string]string{"led": "yes"}
+	n.create(t, pod)
+	pod = n.await(t, "led", "Ready and not routed", func(pod *corev1.Pod) bool {
+		return isReady(pod) && routedStatus(pod) == corev1.ConditionFalse
+	})
+	asked := question{"routed default/led", netip.MustParseAddr(pod.Status.PodIP)}
+	within(t, "the router is asked", func() bool { return n.router.wasAsked(asked) })
+	n.router.mu.Lock()
+	n.router.route = nil
+	n.router.mu.Unlock()
+	close(route)
+	n.await(t, "led", "routed", func(pod *corev1.Pod) bool { return routedStatus(pod) == corev1.ConditionTrue })
+	if err := services.Delete(t.Context(), "led", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "led", "no condition when no Service leads to it", func(pod *corev1.Pod) bool { return routedStatus(pod) == "" })
+	n.remove(t, "led", 0)
+}
+
+func TestAPodIsAvailableWhenTheRouterDoesNotAnswer(t *testing.T) {
+	n := theNode(t)
+	services := n.client.CoreV1().Services("default")
+	if _, err := services.Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "astray"}, Spec: corev1.ServiceSpec{
+		Selector: map[string]string{"astray": "yes"}, Ports: []corev1.ServicePort{{Port: 80}},
+	}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { services.Delete(context.Background(), "astray", metav1.DeleteOptions{}) })
+	within(t, "the agent knows the Service", func() bool { _, err := n.agent.services.Services("default").Get("astray"); return err == nil })
+	n.router.mu.Lock()
+	n.router.route = make(chan struct{})
+	n.router.mu.Unlock()
+	t.Cleanup(func() { n.router.mu.Lock(); n.router.route = nil; n.router.mu.Unlock() })
+	pod := n.box("astray", "forever")
+	pod.Labels = map[string]string{"astray": "yes"}
+	pod = n.create(t, pod)
+	n.await(t, "astray", "not known to be routed", func(pod *corev1.Pod) bool { return routedStatus(pod) == corev1.ConditionUnknown })
+	n.awaitEvent(t, pod.UID, "NotRouted", "not every Service leads to the Pod in time: default/astray")
+	n.remove(t, "astray", 0)
+}
+
+// routedStatus is that of the condition, empty without one.
+func routedStatus(pod *corev1.Pod) corev1.ConditionStatus {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == podlifecycle.RoutedCondition {
+			return condition.Status
+		}
+	}
+	return ""
 }
 
 func TestADeletedPodIsUnroutedFirst(t *testing.T) {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,8 @@ type worker struct {
 	started map[string]bool
 	// volumesReady, unrouted and tornDown are results of actions.
 	volumesReady, unrouted, tornDown bool
+	// routed is the outcome of the last Route, while the Pod has the condition.
+	routed podlifecycle.Routed
 	// underway has the actions that were begun; the function ends one early.
 	underway map[string]context.CancelFunc
 	probes   map[podlifecycle.Probe]context.CancelFunc
@@ -227,6 +230,9 @@ func (w *worker) step(group *sync.WaitGroup) (wakeAt time.Time, over bool) {
 	}
 	decision := podlifecycle.Decide(w.snapshot())
 	w.status = &decision.Status
+	if !slices.ContainsFunc(decision.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == podlifecycle.RoutedCondition }) {
+		w.routed = podlifecycle.RoutedUnknown
+	}
 	if !w.gone {
 		w.publish.status(decision.Status)
 	}
@@ -265,7 +271,7 @@ func (w *worker) snapshot() podlifecycle.Snapshot {
 		Now: time.Now(), Since: w.since, Pod: &pod, Gone: w.gone, HostIPs: []string{w.agent.config.NodeIP},
 		Sandboxes: w.observed.sandboxes, Containers: w.observed.containers,
 		Probes: w.results, Images: w.images, Failures: w.failures,
-		VolumesReady: w.volumesReady, Unrouted: w.unrouted, TornDown: w.tornDown, Underway: underway,
+		VolumesReady: w.volumesReady, Unrouted: w.unrouted, Services: w.agent.servicesOf(&pod), Routed: w.routed, TornDown: w.tornDown, Underway: underway,
 	}
 }
 
@@ -281,7 +287,7 @@ func withOthers(ours, fromAPI []corev1.PodCondition) []corev1.PodCondition {
 	}
 	var all []corev1.PodCondition
 	for _, condition := range fromAPI {
-		if _, own := mine[condition.Type]; !own {
+		if !slices.Contains(podlifecycle.OwnedConditions(), condition.Type) {
 			all = append(all, condition)
 		}
 	}

@@ -2,6 +2,7 @@ package podlifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ var owned = []corev1.PodConditionType{
 	corev1.PodReady,
 	corev1.ContainersReady,
 	corev1.PodScheduled,
+	RoutedCondition,
 }
 
 // addConditions fills in the conditions; those of others are kept as they are.
@@ -26,15 +28,21 @@ func (v *view) addConditions(status *corev1.PodStatus) {
 		corev1.PodScheduled:              truth(true),
 	}
 	wanted[corev1.PodReady] = v.podReady(wanted[corev1.ContainersReady])
+	if routed, has := v.routed(wanted[corev1.PodReady]); has {
+		wanted[RoutedCondition] = routed
+	}
 	old := map[corev1.PodConditionType]corev1.PodCondition{}
 	for _, condition := range v.Pod.Status.Conditions {
 		old[condition.Type] = condition
-		if _, ours := wanted[condition.Type]; !ours {
+		if !slices.Contains(owned, condition.Type) {
 			status.Conditions = append(status.Conditions, condition)
 		}
 	}
 	for _, kind := range owned {
-		condition := wanted[kind]
+		condition, has := wanted[kind]
+		if !has {
+			continue
+		}
 		condition.Type = kind
 		condition.ObservedGeneration = v.Pod.Generation
 		condition.LastTransitionTime = metav1.NewTime(v.Now)
@@ -120,12 +128,18 @@ func (v *view) podReady(containers corev1.PodCondition) corev1.PodCondition {
 }
 
 func (v *view) conditionStatus(kind corev1.PodConditionType) (corev1.ConditionStatus, bool) {
+	condition, known := v.condition(kind)
+	return condition.Status, known
+}
+
+// condition is what the Pod's status had last.
+func (v *view) condition(kind corev1.PodConditionType) (corev1.PodCondition, bool) {
 	for _, condition := range v.Pod.Status.Conditions {
 		if condition.Type == kind {
-			return condition.Status, true
+			return condition, true
 		}
 	}
-	return "", false
+	return corev1.PodCondition{}, false
 }
 
 // OwnedConditions are the types of the conditions that a Decision has.

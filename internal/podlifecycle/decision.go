@@ -58,6 +58,11 @@ type (
 		IPs   []string
 		Drain time.Duration
 	}
+	// Route waits until the Services lead new connections to the Pod.
+	Route struct {
+		IP       string
+		Services []string
+	}
 	// StopSandbox ends a sandbox and gives back its address.
 	StopSandbox struct{ ID string }
 	// RemoveSandbox removes a sandbox with all containers in it.
@@ -76,6 +81,7 @@ func (a StartContainer) Key() string  { return "start/" + a.Container }
 func (a KillContainer) Key() string   { return "kill/" + a.ID }
 func (a RemoveContainer) Key() string { return "remove/" + a.ID }
 func (Unroute) Key() string           { return "unroute" }
+func (Route) Key() string             { return "route" }
 func (a StopSandbox) Key() string     { return "stop-sandbox/" + a.ID }
 func (a RemoveSandbox) Key() string   { return "remove-sandbox/" + a.ID }
 func (TearDown) Key() string          { return "tear-down" }
@@ -93,6 +99,9 @@ func (a KillContainer) String() string {
 func (a RemoveContainer) String() string { return fmt.Sprintf("remove %s (%s)", a.Container, a.ID) }
 func (a Unroute) String() string {
 	return fmt.Sprintf("unroute %s, drain for %v", strings.Join(a.IPs, ","), a.Drain)
+}
+func (a Route) String() string {
+	return fmt.Sprintf("route %s by %s", a.IP, strings.Join(a.Services, ", "))
 }
 func (a StopSandbox) String() string   { return "stop sandbox " + a.ID }
 func (a RemoveSandbox) String() string { return "remove sandbox " + a.ID }

@@ -27,6 +27,55 @@ var scenarios = map[string]func(w *world){
 		w.delete(30)
 		w.settle()
 	},
+	"a Pod of a Service is routed before it is available": func(w *world) {
+		w.s.Services = []string{"default/web", "default/web-admin"}
+		w.s.Pod.Spec.Containers[0].ReadinessProbe = httpProbe
+		w.settle()
+		w.say("the probe succeeds")
+		w.probe("app", ready)
+		w.settle()
+		w.say("and fails")
+		w.probe("app", unready)
+		w.settle()
+		w.say("and succeeds again")
+		w.probe("app", ready)
+		w.settle()
+		w.say("the Services are gone")
+		w.s.Services = nil
+		w.settle()
+	},
+	"a Pod that is not routed in time is available all the same": func(w *world) {
+		w.s.Services, w.noRoute = []string{"default/web"}, true
+		w.settle()
+		w.say("a later word of the proxy changes nothing")
+		w.noRoute = false
+		w.settle()
+	},
+	"a Pod that is ready before its Service stays available": func(w *world) {
+		w.settle()
+		w.say("a Service selects it")
+		w.s.Services = []string{"default/web"}
+		w.write(w.decide())
+		w.settle()
+	},
+	"a new agent asks again for a Pod that was not routed yet": func(w *world) {
+		w.s.Services = []string{"default/web"}
+		for _, action := range []Action{PrepareVolumes{}, MakeSandbox{}, PullImage{Container: "app"}} {
+			w.do(action)
+		}
+		w.do(StartContainer{Container: "app", SandboxID: "s1"})
+		w.write(w.decide())
+		w.say("the agent is a new one")
+		w.s.Since = w.s.Now
+		w.settle()
+	},
+	"a Pod that is deleted is not routed any more": func(w *world) {
+		w.s.Services = []string{"default/web"}
+		w.settle()
+		w.say("deleted")
+		w.delete(30)
+		w.settle()
+	},
 	"a readiness probe decides over Ready": func(w *world) {
 		w.s.Pod.Spec.Containers[0].ReadinessProbe = httpProbe
 		w.settle()

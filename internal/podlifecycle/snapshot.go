@@ -36,11 +36,28 @@ type Snapshot struct {
 	// Unrouted means that no new connection reaches the Pod any more, or that
 	// waiting for this has taken its bounded time.
 	Unrouted bool
+	// Services (namespace/name) lead clients to the Pod when it is ready.
+	Services []string
+	// Routed is what has come of Route since the Pod is ready.
+	Routed Routed
 	// TornDown means that volumes and cgroups of the Pod are gone.
 	TornDown bool
 	// Underway has the keys of actions that were begun and have not ended.
 	Underway map[string]bool
 }
+
+// Routed is the outcome of Route.
+type Routed int
+
+// The outcomes of Route.
+const (
+	// RoutedUnknown: there is none yet.
+	RoutedUnknown Routed = iota
+	// RoutedByAll: every Service leads to the Pod.
+	RoutedByAll
+	// RoutedLate: the bounded time for it is over.
+	RoutedLate
+)
 
 // Sandbox is a Pod sandbox as the runtime shows it.
 type Sandbox struct {

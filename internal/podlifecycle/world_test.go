@@ -21,6 +21,8 @@ type world struct {
 	broken map[string]Failure
 	// noImage has failures by container.
 	noImage map[string]Image
+	// noRoute is set while Services do not lead to the Pod in time.
+	noRoute bool
 	// seen are the events of the last decision.
 	seen map[Event]bool
 	made int
@@ -56,6 +58,9 @@ func (w *world) say(format string, args ...any) {
 func (w *world) decide() Decision {
 	d := Decide(w.s)
 	w.s.Pod.Status = d.Status
+	if _, has := newView(w.s).condition(RoutedCondition); !has {
+		w.s.Routed = RoutedUnknown // as the agent forgets it
+	}
 	return d
 }
 
@@ -128,6 +133,10 @@ func (w *world) doWell(action Action) {
 		w.s.Containers = slices.DeleteFunc(w.s.Containers, func(c Container) bool { return c.ID == action.ID })
 	case Unroute:
 		w.s.Unrouted = true
+	case Route:
+		if w.s.Routed = RoutedByAll; w.noRoute {
+			w.s.Routed = RoutedLate
+		}
 	case StopSandbox:
 		for i := range w.s.Sandboxes {
 			if w.s.Sandboxes[i].ID == action.ID {

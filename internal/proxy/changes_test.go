@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -116,6 +117,35 @@ func TestNoConnectionAfterUnrouted(t *testing.T) {
 		}
 	}
 	h.stop(t)
+}
+
+// TestRoutedWhenEveryServiceLeadsThere is what tells a rollout that a Pod can
+// be reached.
+func TestRoutedWhenEveryServiceLeadsThere(t *testing.T) {
+	c := startCluster(t)
+	client, pod := c.NewPod(t, "client"), c.NewPod(t, "pod")
+	pod.ServeNames(t, 8080)
+	c.service("web", "10.96.0.20")
+	c.service("admin", "10.96.0.21")
+	c.endpoints("web", pod)
+	both := []string{"default/admin", "default/web"}
+	if err := c.proxy.Routed(t.Context(), pod.Addr, both[1:]); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := c.proxy.Routed(short, pod.Addr, both); err == nil || !strings.Contains(err.Error(), "until default/admin sends") {
+		t.Errorf("err = %v while default/admin does not lead there", err)
+	}
+	c.endpoints("admin", pod)
+	if err := c.proxy.Routed(t.Context(), pod.Addr, both); err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{"10.96.0.20:80", "10.96.0.21:80"} {
+		if name, _, err := ask(client.Dial, "tcp", address); name != "pod" {
+			t.Errorf("%s: %s answered, and %v", address, name, err)
+		}
+	}
 }
 
 func TestRulesOutliveTheProxy(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
+
+	"coxswain.dev/cox/internal/routing"
 )
 
 // offers is which addresses the kernel's rules may send new connections to.
@@ -16,6 +19,8 @@ type offers struct {
 	// served are the addresses that were offered at some time since, and
 	// whose connections nobody has waited for.
 	served map[netip.Addr]bool
+	// by has, for each Service (namespace/name), where its rules lead.
+	by map[string]map[netip.Addr]bool
 	// changed is closed and replaced at each change.
 	changed chan struct{}
 }
@@ -27,12 +32,26 @@ type offer struct {
 	lasting, terminating int
 }
 
-func (o *offers) init() { o.changed, o.served = make(chan struct{}), map[netip.Addr]bool{} }
+func (o *offers) init() {
+	o.changed, o.served, o.by = make(chan struct{}), map[netip.Addr]bool{}, map[string]map[netip.Addr]bool{}
+}
 
-// publish makes changes known: for each address what it is offered by now.
-func (o *offers) publish(now func(yield func(netip.Addr, offer) bool)) {
+// publish makes changes known: for each address what it is offered by now, and
+// where the rules of changed Services lead.
+func (o *offers) publish(now func(yield func(netip.Addr, offer) bool), services map[string]routing.Rules) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	for service, rules := range services {
+		delete(o.by, service)
+		for _, rule := range rules {
+			for _, endpoint := range rule.Endpoints {
+				if o.by[service] == nil {
+					o.by[service] = map[netip.Addr]bool{}
+				}
+				o.by[service][endpoint.Addr()] = true
+			}
+		}
+	}
 	if o.to == nil {
 		o.to = map[netip.Addr]offer{}
 	}
@@ -65,6 +84,36 @@ func (o *offers) withdrawn(addr netip.Addr) (bool, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.to != nil && o.to[addr].lasting == 0, o.changed
+}
+
+// missing are those of the Services that do not lead to an address, and what
+// to wait for before asking again.
+func (o *offers) missing(addr netip.Addr, services []string) ([]string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var missing []string
+	for _, service := range services {
+		if !o.by[service][addr] {
+			missing = append(missing, service)
+		}
+	}
+	return missing, o.changed
+}
+
+// Routed returns when the rules in force lead from each of the Services
+// (namespace/name) to podIP. It returns ctx's error if that comes first.
+func (p *Proxy) Routed(ctx context.Context, podIP netip.Addr, services []string) error {
+	for {
+		missing, changed := p.offers.missing(podIP, services)
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %s sends connections to %s: %w", strings.Join(missing, ", "), podIP, ctx.Err())
+		}
+	}
 }
 
 // Unrouted returns when the rules in force no longer send new connections to

@@ -49,6 +49,9 @@ type Proxy struct {
 	// table is what is wanted. Only the goroutine of Run uses it and kernel.
 	table  routing.Table
 	kernel *kernel
+	// unpublished are the rules of Services that have changed since they were
+	// last in force.
+	unpublished map[string]routing.Rules
 
 	offers offers
 	looks  looks
@@ -77,11 +80,12 @@ func New(config Config) (*Proxy, error) {
 		config.Informers = informers.NewSharedInformerFactoryWithOptions(config.Client, 0, informers.WithTransform(strip))
 	}
 	p := &Proxy{
-		config:    config,
-		log:       cmp.Or(config.Logger, slog.Default()),
-		dirty:     map[owner]struct{}{},
-		wake:      make(chan struct{}, 1),
-		disturbed: make(chan struct{}, 1),
+		config:      config,
+		log:         cmp.Or(config.Logger, slog.Default()),
+		dirty:       map[owner]struct{}{},
+		unpublished: map[string]routing.Rules{},
+		wake:        make(chan struct{}, 1),
+		disturbed:   make(chan struct{}, 1),
 	}
 	p.offers.init()
 	if err := p.sources.init(config.Informers, config.NodeName); err != nil {
@@ -158,6 +162,9 @@ func (p *Proxy) apply(rebuild bool) error {
 	for o := range p.takeDirty() {
 		who, rules := p.sources.rules(o)
 		touched = append(touched, p.table.Put(who, rules)...)
+		if o.kind == kindService {
+			p.unpublished[o.key] = rules
+		}
 	}
 	if !rebuild && len(touched) == 0 {
 		return nil
@@ -172,7 +179,8 @@ func (p *Proxy) apply(rebuild bool) error {
 		return err
 	}
 	p.kernel.forgetConnections(p.log)
-	p.offers.publish(p.kernel.state.offered)
+	p.offers.publish(p.kernel.state.offered, p.unpublished)
+	clear(p.unpublished)
 	return nil
 }
 

@@ -23,7 +23,7 @@ func status(s Snapshot, own, active []*corev1.Pod) Status {
 		}
 		if since, ready := readySince(pod); ready {
 			counted.ReadyReplicas++
-			if at, known := availableFrom(since, s.Set.MinReadySeconds); known && !at.After(s.Now) {
+			if at, known := availableFrom(since, s.Set.MinReadySeconds); known && !at.After(s.Now) && !awaitsRoute(pod) {
 				counted.AvailableReplicas++
 			}
 		}
@@ -71,6 +71,20 @@ func readySince(pod *corev1.Pod) (metav1.Time, bool) {
 		}
 	}
 	return metav1.Time{}, false
+}
+
+// RoutedCondition of a Pod that Services lead to tells whether they do by now.
+// Its agent writes it; a Pod without it, as on any other node, waits for nobody.
+const RoutedCondition corev1.PodConditionType = "coxswain.dev/routed"
+
+// awaitsRoute tells whether a Pod is ready, but clients cannot reach it yet.
+func awaitsRoute(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == RoutedCondition {
+			return condition.Status == corev1.ConditionFalse
+		}
+	}
+	return false
 }
 
 // availableFrom is when a Pod that is ready since then becomes available. It

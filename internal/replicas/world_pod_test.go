@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"coxswain.dev/cox/internal/replicas"
 )
 
 // podOf makes a Pod of the set: an hour old, running and ready as long, on
@@ -63,6 +65,8 @@ func (w *world) changePod(pod *corev1.Pod, key, value string) error {
 		pod.DeletionTimestamp = &metav1.Time{Time: w.now}
 	case "restarts", "sidecarRestarts":
 		return addRestarts(pod, key, value)
+	case "routed":
+		pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: replicas.RoutedCondition, Status: corev1.ConditionStatus(value)})
 	case "ready":
 		return w.changeReady(&pod.Status.Conditions[0], value)
 	case "age":
