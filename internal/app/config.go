@@ -18,13 +18,15 @@ import (
 
 // Defaults of the flags that every command shares.
 const (
-	DefaultDataDir     = "/var/lib/coxswain"
-	DefaultRunDir      = "/run/coxswain"
-	DefaultListen      = "127.0.0.1:6443"
-	DefaultKubeconfig  = "/etc/coxswain/admin.kubeconfig"
-	DefaultPodCIDR     = "10.244.0.0/16"
-	DefaultServiceCIDR = "10.96.0.0/12"
-	ClusterDomain      = "cluster.local"
+	DefaultDataDir      = "/var/lib/coxswain"
+	DefaultRunDir       = "/run/coxswain"
+	DefaultListen       = "127.0.0.1:6443"
+	DefaultKubeconfig   = "/etc/coxswain/admin.kubeconfig"
+	DefaultPodCIDR      = "10.244.0.0/16"
+	DefaultServiceCIDR  = "10.96.0.0/12"
+	DefaultIngressHTTP  = ":80"
+	DefaultIngressHTTPS = ":443"
+	ClusterDomain       = "cluster.local"
 )
 
 // Config is everything that can be set from outside. Its zero value is not
@@ -43,6 +45,10 @@ type Config struct {
 	// PodCIDR and ServiceCIDR are IPv4 prefixes, PodCIDR /16 to /28 and
 	// ServiceCIDR /8 to /28; they must not overlap.
 	PodCIDR, ServiceCIDR string
+	// IngressHTTP and IngressHTTPS are host:port of the front for Ingresses,
+	// ":port" for all addresses of this machine. Empty switches one off, both
+	// the whole front.
+	IngressHTTP, IngressHTTPS string
 	// RegistryMirrors are NAME=URL pairs, such as
 	// docker.io=http://127.0.0.1:5000.
 	RegistryMirrors []string
@@ -78,6 +84,8 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 func (c *Config) AddUpFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.PodCIDR, "pod-cidr", DefaultPodCIDR, "IPv4 `prefix` that Pods get addresses from")
 	flags.StringVar(&c.ServiceCIDR, "service-cidr", DefaultServiceCIDR, "IPv4 `prefix` that Services get addresses from")
+	flags.StringVar(&c.IngressHTTP, "ingress-http", DefaultIngressHTTP, "`host:port` on which Ingresses are served, without a host on all addresses; empty for not at all")
+	flags.StringVar(&c.IngressHTTPS, "ingress-https", DefaultIngressHTTPS, "`host:port` on which Ingresses are served by TLS; empty for not at all")
 	flags.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "pull from another place, `NAME=URL` such as docker.io=http://127.0.0.1:5000 (repeatable)")
 	flags.BoolVar(&c.MergeKubeconfig, "merge-kubeconfig", true, "add a context \"coxswain\" to your own kubeconfig (only with the default --kubeconfig)")
 	flags.StringVar(&c.LogLevel, "log-level", "warn", "how much is logged to standard error: debug, info, warn or error (`level`)")
@@ -118,6 +126,8 @@ func (c Config) parse() (parsed, error) {
 	} else if p.port, err = strconv.Atoi(port); err != nil || p.port < 1 || p.port > 65535 {
 		errs = append(errs, fmt.Errorf("--listen %q: the port must be a number from 1 to 65535", c.Listen))
 	}
+	checkIngress("--ingress-http", c.IngressHTTP, &errs)
+	checkIngress("--ingress-https", c.IngressHTTPS, &errs)
 	for _, text := range c.RegistryMirrors {
 		mirror, err := cri.ParseMirror(text)
 		if err != nil {
@@ -185,6 +195,20 @@ func (p *parsed) fillIn() error {
 		return fmt.Errorf("--node-name %q: %s", p.NodeName, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// checkIngress checks where the front for Ingresses is to listen.
+func checkIngress(flag, text string, errs *[]error) {
+	if text == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(text)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	if err != nil || notNumber != nil || number == 0 {
+		*errs = append(*errs, fmt.Errorf("%s %q is not host:port (for example %s)", flag, text, DefaultIngressHTTP))
+	} else if _, err := netip.ParseAddr(host); host != "" && err != nil {
+		*errs = append(*errs, fmt.Errorf("%s %q: the host must be an IP address of this machine, or left out", flag, text))
+	}
 }
 
 func parsePrefix(flag, text string, least, most int, errs *[]error) netip.Prefix {

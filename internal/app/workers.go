@@ -18,6 +18,7 @@ import (
 	"coxswain.dev/cox/internal/agent"
 	"coxswain.dev/cox/internal/controllers"
 	"coxswain.dev/cox/internal/dns"
+	"coxswain.dev/cox/internal/ingress"
 	"coxswain.dev/cox/internal/network"
 	"coxswain.dev/cox/internal/proxy"
 )
@@ -84,7 +85,32 @@ func (i *instance) startServices(ctx context.Context, client kubernetes.Interfac
 		return nil, err
 	}
 	i.spawn(ctx, &i.workers, "the DNS server", names.Run)
-	return rules, nil
+	front, err := i.startIngress(ctx, client, shared)
+	if err != nil || front == nil {
+		return rules, err
+	}
+	// The front first: what it waits for are whole requests, and its own
+	// connections are closed when the rules' are looked at.
+	return routers{front, rules}, nil
+}
+
+// startIngress starts the front for Ingresses; nil if it is switched off.
+func (i *instance) startIngress(ctx context.Context, client kubernetes.Interface, shared informers.SharedInformerFactory) (*ingress.Front, error) {
+	if i.IngressHTTP == "" && i.IngressHTTPS == "" {
+		return nil, ingress.RemoveClass(ctx, client)
+	}
+	if err := ingress.EnsureClass(ctx, client); err != nil {
+		return nil, err
+	}
+	front, err := ingress.New(ingress.Config{
+		Client: client, Informers: shared, HTTP: i.IngressHTTP, HTTPS: i.IngressHTTPS,
+		Machine: network.Machine{PodCIDR: i.pods}, Logger: i.log.With("part", "ingress"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	i.spawn(ctx, &i.workers, "the Ingress front", front.Run)
+	return front, nil
 }
 
 func (i *instance) startAgent(ctx context.Context, router agent.Router) error {

@@ -1,0 +1,62 @@
+package ingress
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Routed returns when podIP gets requests for each of the Services
+// (namespace/name) that an Ingress leads to, or with ctx's error if that comes
+// first.
+func (f *Front) Routed(ctx context.Context, podIP netip.Addr, services []string) error {
+	for {
+		changed := f.pool.change()
+		missing := f.pool.missing(podIP, services)
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until Ingresses send requests for %s to %s: %w", strings.Join(missing, ", "), podIP, ctx.Err())
+		}
+	}
+}
+
+// Unrouted returns when no new request is sent to podIP, at once if none ever
+// was, or with ctx's error if that comes first. A Pod that is the last of its
+// Service goes on getting requests: there is nobody else.
+func (f *Front) Unrouted(ctx context.Context, podIP netip.Addr) error {
+	for {
+		changed := f.pool.change()
+		if !f.pool.sendsTo(podIP) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until no Ingress sends requests to %s: %w", podIP, ctx.Err())
+		}
+	}
+}
+
+// Drained returns when podIP has answered every request that was sent to it, or
+// with ctx's error if that comes first. Connections without a request are
+// closed already; upgraded ones (WebSocket) are the proxy's to watch, like any
+// other connection.
+func (f *Front) Drained(ctx context.Context, podIP netip.Addr) error {
+	for {
+		changed := f.pool.change()
+		underway := f.pool.underway(podIP)
+		if underway == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d requests under way to %s: %w", underway, podIP, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package ingress
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Machine is what the front stands on.
+type Machine interface {
+	// Addresses are those that others reach this machine by.
+	Addresses() ([]netip.Addr, error)
+}
+
+// Config is what a Front works with.
+type Config struct {
+	Client kubernetes.Interface
+	// Informers may be shared with others.
+	Informers informers.SharedInformerFactory
+	// HTTP and HTTPS are where to listen, host:port, or ":port" for all
+	// addresses; "" for not at all.
+	HTTP, HTTPS string
+	Machine     Machine
+	// Logger is told what goes wrong; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Front serves Ingresses.
+type Front struct {
+	config Config
+	log    *slog.Logger
+
+	ingresses, classes, services, slices cache.SharedIndexInformer
+
+	secrets secretWatch
+	pool    *pool
+	doors   doors
+	shown   atomic.Pointer[certificates]
+	reports reports
+
+	// on is true while there are Ingresses to serve.
+	on   atomic.Bool
+	wake chan struct{}
+}
+
+const (
+	// retryPause is how long a port that is taken is left alone.
+	retryPause = 3 * time.Second
+	// machineLook is how often the machine is looked at again, which tells
+	// nobody when an address comes or goes.
+	machineLook = 30 * time.Second
+)
+
+// New prepares a Front. Nothing happens before Run.
+func New(config Config) (*Front, error) {
+	factory := config.Informers
+	f := &Front{
+		config: config, log: cmp.Or(config.Logger, slog.Default()), pool: newPool(), wake: make(chan struct{}, 1),
+		ingresses: factory.Networking().V1().Ingresses().Informer(), classes: factory.Networking().V1().IngressClasses().Informer(),
+		services: factory.Core().V1().Services().Informer(), slices: factory.Discovery().V1().EndpointSlices().Informer(),
+	}
+	if err := f.slices.AddIndexers(cache.Indexers{byService: indexByService}); err != nil {
+		return nil, fmt.Errorf("ingress: %w", err)
+	}
+	f.secrets = secretWatch{client: config.Client, changed: f.look}
+	f.shown.Store(&certificates{})
+	f.reports = reports{client: config.Client, log: f.log}
+	f.doors = doors{handler: newHandler(f.pool, f.log), log: f.log, certificates: f.certificate}
+	for _, d := range []door{{address: config.HTTP}, {address: config.HTTPS, secure: true}} {
+		if d.address != "" {
+			f.doors.all = append(f.doors.all, &d)
+		}
+	}
+	return f, nil
+}
+
+func (f *Front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return f.shown.Load().find(hello.ServerName)
+}
+
+// Run serves until ctx ends, and then waits for what is under way.
+func (f *Front) Run(ctx context.Context) error {
+	always := func() bool { return true }
+	var synced []cache.InformerSynced
+	for _, source := range []struct {
+		informer cache.SharedIndexInformer
+		matters  func() bool
+	}{{f.ingresses, always}, {f.classes, always}, {f.services, f.on.Load}, {f.slices, f.on.Load}} {
+		tell := func(any) {
+			if source.matters() {
+				f.look()
+			}
+		}
+		registration, err := source.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc: tell, UpdateFunc: func(_, now any) { tell(now) }, DeleteFunc: tell,
+		})
+		if err != nil {
+			return fmt.Errorf("ingress: %w", err)
+		}
+		defer source.informer.RemoveEventHandler(registration)
+		synced = append(synced, registration.HasSynced)
+	}
+	f.config.Informers.Start(ctx.Done())
+	defer f.reports.close()
+	defer f.doors.closing.Wait()
+	defer f.doors.shutAll()
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil
+	}
+	for {
+		pause := f.update(ctx)
+		var timer <-chan time.Time
+		if pause > 0 {
+			timer = time.After(pause)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.wake:
+		case <-timer:
+		}
+	}
+}
+
+// look makes Run look again.
+func (f *Front) look() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// update brings everything in line with what the API says, and returns when to
+// look again without being told, 0 for never.
+func (f *Front) update(ctx context.Context) time.Duration {
+	ours := f.ours()
+	f.on.Store(len(ours) > 0)
+	if len(ours) == 0 {
+		f.doors.shutAll()
+		f.pool.replace(served{})
+		f.shown.Store(&certificates{})
+		if err := f.secrets.want(ctx, false); err != nil {
+			f.log.Error("ending the watch of certificates", "error", err)
+		}
+		f.reports.update(ctx, nil, nil, nil)
+		return 0
+	}
+	table, problems := NewTable(ours)
+	f.pool.replace(f.serve(table))
+	problems = append(problems, f.showCertificates(ctx, ours)...)
+	pause, addresses := machineLook, []netip.Addr(nil)
+	err := f.doors.open(f.holder)
+	if err == nil {
+		addresses, err = f.addresses()
+	}
+	if err != nil {
+		pause = retryPause
+		for _, ingress := range ours {
+			problems = append(problems, Problem{Ingress: ingress, Reason: "NotListening", Message: err.Error()})
+		}
+	}
+	if !f.reports.update(ctx, ours, addresses, problems) {
+		pause = retryPause
+	}
+	return pause
+}
+
+// ours are the Ingresses to serve, the oldest first.
+func (f *Front) ours() []*networkingv1.Ingress {
+	var ours []*networkingv1.Ingress
+	for _, item := range f.ingresses.GetStore().List() {
+		if ingress := item.(*networkingv1.Ingress); isOurs(ingress, f.controllerOf) {
+			ours = append(ours, ingress)
+		}
+	}
+	slices.SortFunc(ours, olderFirst)
+	return ours
+}
+
+func (f *Front) controllerOf(class string) string {
+	item, exists, err := f.classes.GetStore().GetByKey(class)
+	if err != nil || !exists {
+		return ""
+	}
+	return item.(*networkingv1.IngressClass).Spec.Controller
+}
+
+// serve finds the Pods behind every Backend of a table.
+func (f *Front) serve(table *Table) served {
+	now := served{table: table, backends: map[Backend]endpoints{}}
+	for b := range table.backends() {
+		now.backends[b] = lookUp(f.services.GetStore(), f.slices.GetIndexer(), b)
+	}
+	return now
+}
+
+func (f *Front) showCertificates(ctx context.Context, ours []*networkingv1.Ingress) []Problem {
+	wanted := f.config.HTTPS != "" && slices.ContainsFunc(ours, func(i *networkingv1.Ingress) bool { return len(i.Spec.TLS) > 0 })
+	if err := f.secrets.want(ctx, wanted); err != nil {
+		f.log.Error("watching certificates", "error", err)
+	}
+	if !wanted {
+		f.shown.Store(&certificates{})
+		return nil
+	}
+	shown, problems := newCertificates(ours, f.secrets.find, time.Now())
+	f.shown.Store(shown)
+	return problems
+}
+
+// holder tells which Service has a port of this machine: its rules would take
+// what is sent there before the front could see it.
+func (f *Front) holder(port string) string {
+	for _, item := range f.services.GetStore().List() {
+		service := item.(*corev1.Service)
+		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || len(service.Status.LoadBalancer.Ingress) == 0 {
+			continue
+		}
+		for _, p := range service.Spec.Ports {
+			if p.Protocol == corev1.ProtocolTCP && fmt.Sprint(p.Port) == port {
+				return fmt.Sprintf("the LoadBalancer Service %s/%s", service.Namespace, service.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// addresses are what others reach the front by.
+func (f *Front) addresses() ([]netip.Addr, error) {
+	for _, door := range f.doors.all {
+		if listens, err := netip.ParseAddrPort(door.address); err == nil && !listens.Addr().IsUnspecified() {
+			return []netip.Addr{listens.Addr()}, nil
+		}
+	}
+	addresses, err := f.config.Machine.Addresses()
+	if err != nil {
+		return nil, fmt.Errorf("reading the machine's addresses: %w", err)
+	}
+	return addresses, nil
+}

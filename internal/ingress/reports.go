@@ -1,0 +1,113 @@
+package ingress
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/record"
+)
+
+// reports tell what becomes of each Ingress: its status, and events about what
+// is wrong with it.
+type reports struct {
+	client kubernetes.Interface
+	log    *slog.Logger
+	// known are the Ingresses that were served, with what was said of them.
+	known map[types.UID]*report
+	// broadcaster exists once there was something to say.
+	broadcaster record.EventBroadcaster
+	recorder    record.EventRecorder
+}
+
+type report struct {
+	ingress *networkingv1.Ingress
+	said    map[string]bool
+}
+
+// update says what is new, and writes every status that is not as it should
+// be. It is false if one could not be written.
+func (r *reports) update(ctx context.Context, ours []*networkingv1.Ingress, addresses []netip.Addr, problems []Problem) bool {
+	before := r.known
+	r.known = map[types.UID]*report{}
+	for _, ingress := range ours {
+		now := &report{ingress: ingress, said: map[string]bool{}}
+		r.known[ingress.UID] = now
+	}
+	for _, problem := range problems {
+		now, was := r.known[problem.Ingress.UID], before[problem.Ingress.UID]
+		text := problem.Reason + ": " + problem.Message
+		if !now.said[text] && (was == nil || !was.said[text]) {
+			r.event(problem)
+		}
+		now.said[text] = true
+	}
+	written := true
+	status := statusOf(addresses)
+	for _, ingress := range ours {
+		written = r.write(ctx, ingress, status) && written
+	}
+	for uid, was := range before {
+		if r.known[uid] == nil {
+			r.release(ctx, was.ingress)
+		}
+	}
+	return written
+}
+
+func statusOf(addresses []netip.Addr) networkingv1.IngressLoadBalancerStatus {
+	var status networkingv1.IngressLoadBalancerStatus
+	for _, address := range addresses {
+		status.Ingress = append(status.Ingress, networkingv1.IngressLoadBalancerIngress{IP: address.String()})
+	}
+	return status
+}
+
+// write makes an Ingress's status say where it answers.
+func (r *reports) write(ctx context.Context, ingress *networkingv1.Ingress, status networkingv1.IngressLoadBalancerStatus) bool {
+	if equality.Semantic.DeepEqual(ingress.Status.LoadBalancer, status) {
+		return true
+	}
+	changed := ingress.DeepCopy()
+	changed.Status.LoadBalancer = status
+	_, err := r.client.NetworkingV1().Ingresses(ingress.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
+	if err == nil || apierrors.IsNotFound(err) || ctx.Err() != nil {
+		return true
+	}
+	if !apierrors.IsConflict(err) { // after a conflict the informer tells of the newer version
+		r.log.Error("writing the status of an Ingress", "ingress", ingress.Namespace+"/"+ingress.Name, "error", err)
+	}
+	return false
+}
+
+// release takes our addresses out of an Ingress that somebody else serves now.
+func (r *reports) release(ctx context.Context, was *networkingv1.Ingress) {
+	now, err := r.client.NetworkingV1().Ingresses(was.Namespace).Get(ctx, was.Name, metav1.GetOptions{})
+	if err == nil && now.UID == was.UID && equality.Semantic.DeepEqual(now.Status.LoadBalancer, was.Status.LoadBalancer) {
+		r.write(ctx, now, networkingv1.IngressLoadBalancerStatus{})
+	}
+}
+
+func (r *reports) event(problem Problem) {
+	if r.recorder == nil {
+		r.broadcaster = record.NewBroadcaster()
+		r.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: r.client.CoreV1().Events("")})
+		r.recorder = r.broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "coxswain-ingress"})
+	}
+	r.recorder.Event(problem.Ingress, corev1.EventTypeWarning, problem.Reason, problem.Message)
+}
+
+func (r *reports) close() {
+	if r.broadcaster != nil {
+		r.broadcaster.Shutdown()
+	}
+}
