@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,7 +23,7 @@ func leadsTo(service *corev1.Service, pod *corev1.Pod) bool {
 
 // servicesOf are the Services that lead to a Pod, sorted; none if nobody
 // routes on this node.
-func (a *Agent) servicesOf(pod *corev1.Pod) []string {
+func (a *Agent) servicesOf(pod *corev1.Pod) []podlifecycle.Service {
 	if a.config.Router == nil {
 		return nil
 	}
@@ -30,13 +31,15 @@ func (a *Agent) servicesOf(pod *corev1.Pod) []string {
 	if err != nil {
 		return nil // a cache gives no error
 	}
-	var found []string
+	var found []podlifecycle.Service
 	for _, service := range services {
 		if leadsTo(service, pod) {
-			found = append(found, service.Namespace+"/"+service.Name)
+			found = append(found, podlifecycle.Service{
+				Name: service.Namespace + "/" + service.Name, Drain: service.Annotations[podlifecycle.DrainAnnotation],
+			})
 		}
 	}
-	slices.Sort(found)
+	slices.SortFunc(found, func(a, b podlifecycle.Service) int { return strings.Compare(a.Name, b.Name) })
 	return found
 }
 

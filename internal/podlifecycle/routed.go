@@ -35,12 +35,20 @@ func (v *view) routed(ready corev1.PodCondition) (condition corev1.PodCondition,
 	case RoutedByAll:
 		return truth(true), true
 	case RoutedLate:
-		message := fmt.Sprintf("not every Service leads to the Pod in time: %s", strings.Join(v.Services, ", "))
+		message := fmt.Sprintf("not every Service leads to the Pod in time: %s", strings.Join(v.serviceNames(), ", "))
 		v.event("", corev1.EventTypeWarning, "NotRouted", message)
 		return corev1.PodCondition{Status: corev1.ConditionUnknown, Reason: ReasonNotAcknowledged, Message: message}, true
 	}
 	if v.Pod.DeletionTimestamp == nil && !v.Gone {
-		v.do(Route{IP: v.sandbox.IPs[0], Services: v.Services})
+		v.do(Route{IP: v.sandbox.IPs[0], Services: v.serviceNames()})
 	}
 	return untrue(ReasonAwaitingProxies, ""), known
+}
+
+func (v *view) serviceNames() []string {
+	var names []string
+	for _, service := range v.Services {
+		names = append(names, service.Name)
+	}
+	return names
 }

@@ -28,7 +28,7 @@ var scenarios = map[string]func(w *world){
 		w.settle()
 	},
 	"a Pod of a Service is routed before it is available": func(w *world) {
-		w.s.Services = []string{"default/web", "default/web-admin"}
+		w.s.Services = []Service{{Name: "default/web"}, {Name: "default/web-admin"}}
 		w.s.Pod.Spec.Containers[0].ReadinessProbe = httpProbe
 		w.settle()
 		w.say("the probe succeeds")
@@ -45,7 +45,7 @@ var scenarios = map[string]func(w *world){
 		w.settle()
 	},
 	"a Pod that is not routed in time is available all the same": func(w *world) {
-		w.s.Services, w.noRoute = []string{"default/web"}, true
+		w.s.Services, w.noRoute = []Service{{Name: "default/web"}}, true
 		w.settle()
 		w.say("a later word of the proxy changes nothing")
 		w.noRoute = false
@@ -54,12 +54,12 @@ var scenarios = map[string]func(w *world){
 	"a Pod that is ready before its Service stays available": func(w *world) {
 		w.settle()
 		w.say("a Service selects it")
-		w.s.Services = []string{"default/web"}
+		w.s.Services = []Service{{Name: "default/web"}}
 		w.write(w.decide())
 		w.settle()
 	},
 	"a new agent asks again for a Pod that was not routed yet": func(w *world) {
-		w.s.Services = []string{"default/web"}
+		w.s.Services = []Service{{Name: "default/web"}}
 		for _, action := range []Action{PrepareVolumes{}, MakeSandbox{}, PullImage{Container: "app"}} {
 			w.do(action)
 		}
@@ -69,8 +69,42 @@ var scenarios = map[string]func(w *world){
 		w.s.Since = w.s.Now
 		w.settle()
 	},
+	"the time for connections is not taken from the containers": func(w *world) {
+		w.s.Services = []Service{{Name: "default/web"}}
+		w.settle()
+		w.say("deleted with 30 s, and 10 s for its connections")
+		w.s.Pod.Annotations = map[string]string{DrainGraceAnnotation: "10"}
+		w.delete(40)
+		w.write(w.decide())
+		w.say("9 s later the connections are closed")
+		w.pass(9 * time.Second)
+		w.s.Unrouted = true
+		w.write(w.decide())
+	},
+	"a shortened grace period is for connections and containers": func(w *world) {
+		w.settle()
+		w.say("deleted with 30 s, 10 s for its connections, and then with 5 s in all")
+		w.s.Pod.Annotations = map[string]string{DrainGraceAnnotation: "10"}
+		w.delete(5)
+		w.write(w.decide())
+		w.s.Unrouted = true
+		w.write(w.decide())
+	},
+	"a Service says how long connections are waited for": func(w *world) {
+		w.s.Services = []Service{{Name: "default/a", Drain: "2"}, {Name: "default/b", Drain: "4"}, {Name: "default/c"}}
+		w.settle()
+		w.say("deleted: the longest counts")
+		w.delete(30)
+		w.write(w.decide())
+		w.say("one of them makes no sense")
+		w.s.Services[0].Drain = "soon"
+		w.write(w.decide())
+		w.say("the Pod itself says it")
+		w.s.Pod.Annotations = map[string]string{DrainAnnotation: "1"}
+		w.write(w.decide())
+	},
 	"a Pod that is deleted is not routed any more": func(w *world) {
-		w.s.Services = []string{"default/web"}
+		w.s.Services = []Service{{Name: "default/web"}}
 		w.settle()
 		w.say("deleted")
 		w.delete(30)

@@ -36,14 +36,22 @@ type Snapshot struct {
 	// Unrouted means that no new connection reaches the Pod any more, or that
 	// waiting for this has taken its bounded time.
 	Unrouted bool
-	// Services (namespace/name) lead clients to the Pod when it is ready.
-	Services []string
+	// Services lead clients to the Pod when it is ready.
+	Services []Service
 	// Routed is what has come of Route since the Pod is ready.
 	Routed Routed
 	// TornDown means that volumes and cgroups of the Pod are gone.
 	TornDown bool
 	// Underway has the keys of actions that were begun and have not ended.
 	Underway map[string]bool
+}
+
+// Service is one that selects the Pod.
+type Service struct {
+	// Name is namespace/name.
+	Name string
+	// Drain is the Service's DrainAnnotation, empty if it has none.
+	Drain string
 }
 
 // Routed is the outcome of Route.

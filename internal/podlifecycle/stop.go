@@ -3,7 +3,6 @@ package podlifecycle
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,14 +12,15 @@ import (
 // deadline has passed, unless it asked for less.
 const minGrace = 2 * time.Second
 
-// grace is how long a container may take to end from now on.
+// grace is how long a container may take to end from now on: what the user
+// gave it, without what the API added for its connections.
 func (v *view) grace() time.Duration {
 	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
 	if given := v.Pod.Spec.TerminationGracePeriodSeconds; given != nil {
 		seconds = *given
 	}
-	if v.Pod.DeletionGracePeriodSeconds != nil {
-		seconds = *v.Pod.DeletionGracePeriodSeconds
+	if total := v.Pod.DeletionGracePeriodSeconds; total != nil {
+		seconds = *total - v.drainGrace()
 	}
 	grace := max(time.Duration(seconds)*time.Second, time.Second)
 	if v.Pod.DeletionTimestamp == nil || v.Gone {
@@ -119,33 +119,6 @@ func (v *view) alive() []Container {
 // unrouteFirst tells whether the Pod may still get new connections.
 func (v *view) unrouteFirst() bool {
 	return !v.Unrouted && !v.Pod.Spec.HostNetwork && v.sandbox != nil && len(v.sandbox.IPs) > 0
-}
-
-// DrainAnnotation bounds for how many seconds a Pod that is to stop waits for
-// its connections; 0 does not wait.
-const DrainAnnotation = "coxswain.dev/drain-seconds"
-
-// maxDrain is the bound where the Pod does not say another.
-const maxDrain = 10 * time.Second
-
-// drain is how long connections may hold the stop up: never longer than the
-// containers get to end, and not at all in a stop that is forced or that no
-// deletion asked for.
-func (v *view) drain() time.Duration {
-	if v.Pod.DeletionTimestamp == nil || v.Gone || v.Pod.DeletionGracePeriodSeconds == nil {
-		return 0
-	}
-	bound := maxDrain
-	if text, given := v.Pod.Annotations[DrainAnnotation]; given {
-		seconds, err := strconv.ParseUint(text, 10, 31)
-		if err != nil {
-			v.event("", corev1.EventTypeWarning, "InvalidAnnotation",
-				fmt.Sprintf("%s: %q is not a number of seconds (0 or more): taking %d", DrainAnnotation, text, maxDrain/time.Second))
-		} else {
-			bound = time.Duration(seconds) * time.Second
-		}
-	}
-	return min(bound, time.Duration(*v.Pod.DeletionGracePeriodSeconds)*time.Second)
 }
 
 // nextToStop are all containers but the sidecars; when only sidecars are left,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -176,4 +177,21 @@ func subresources(name string) []string {
 		return nil
 	}
 	return []string{name}
+}
+
+// stop deletes with a grace period in seconds, or the object's own; "all"
+// deletes all there are.
+func (w *world) stop(kind, name, grace string) error {
+	resource, _, err := w.resource(kind)
+	if err != nil {
+		return err
+	}
+	options := metav1.DeleteOptions{}
+	if seconds, err := strconv.ParseInt(grace, 10, 64); err == nil {
+		options.GracePeriodSeconds = &seconds
+	}
+	if name == "all" {
+		return w.done("stopped", nil, resource.DeleteCollection(w.ctx, options, metav1.ListOptions{}))
+	}
+	return w.done("stopped", nil, resource.Delete(w.ctx, name, options))
 }

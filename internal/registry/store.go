@@ -49,6 +49,9 @@ func (k Kind[O]) Build(scheme *runtime.Scheme, options generic.RESTOptionsGetter
 
 	served := resourceStorage{Store: store, shortNames: k.ShortNames, categories: k.Categories}
 	storages := map[string]rest.Storage{k.Resource: served}
+	if k.GracefulDelete != nil {
+		storages[k.Resource] = gracefulStorage{served}
+	}
 	if k.Wrap != nil {
 		storages[k.Resource] = k.Wrap(store)
 	}

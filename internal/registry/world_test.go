@@ -101,6 +101,8 @@ func (w *world) Do(statement string) error {
 		return w.owners(words[1], words[2])
 	case "delete":
 		return w.remove(words[1], words[2])
+	case "stop":
+		return w.stop(words[1], words[2], words[3])
 	case "post":
 		return w.post(words[1], words[2], words[3], body)
 	case "ask":

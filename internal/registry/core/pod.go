@@ -67,16 +67,18 @@ func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
 	}
 }
 
-// gracefulDelete gives a Pod the time its spec asks for. A Pod that no node
-// has, or that has ended, needs none.
-func gracefulDelete(_ context.Context, obj *corev1.Pod, options *metav1.DeleteOptions) bool {
+// gracefulDelete gives a Pod the time its spec asks for, and before that the
+// time that its connections may take to end. A Pod that no node has, or that
+// has ended, needs none.
+func gracefulDelete(ctx context.Context, obj *corev1.Pod, options *metav1.DeleteOptions) bool {
 	if options == nil {
 		return false
 	}
+	asked, known := registry.AskedGrace(ctx, obj.UID, options)
 	period := int64(0)
 	switch {
-	case options.GracePeriodSeconds != nil:
-		period = *options.GracePeriodSeconds
+	case asked != nil:
+		period = *asked
 	case obj.Spec.TerminationGracePeriodSeconds != nil:
 		period = *obj.Spec.TerminationGracePeriodSeconds
 	}
@@ -85,6 +87,9 @@ func gracefulDelete(_ context.Context, obj *corev1.Pod, options *metav1.DeleteOp
 	}
 	if period < 0 {
 		period = 1
+	}
+	if known {
+		period += addDrain(obj, period)
 	}
 	options.GracePeriodSeconds = &period
 	return true

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	storeerr "k8s.io/apiserver/pkg/storage/errors"
+
+	"coxswain.dev/cox/internal/registry"
 )
 
 // evictionStorage serves pods/eviction: a deletion that a disruption budget
@@ -56,7 +58,7 @@ func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.O
 	if err := s.tell(ctx, name, deletion); err != nil {
 		return nil, err
 	}
-	if _, _, err := s.store.Delete(ctx, name, rest.ValidateAllObjectFunc, deletion); err != nil {
+	if _, _, err := s.store.Delete(registry.WithDeletion(ctx), name, rest.ValidateAllObjectFunc, deletion); err != nil {
 		return nil, err
 	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
