@@ -47,6 +47,8 @@ func (f *Front) Unrouted(ctx context.Context, podIP netip.Addr) error {
 // closed already; upgraded ones (WebSocket) are the proxy's to watch, like any
 // other connection.
 func (f *Front) Drained(ctx context.Context, podIP netip.Addr) error {
+	f.pool.waiting.Add(1)
+	defer f.pool.waiting.Add(-1)
 	for {
 		changed := f.pool.change()
 		underway := f.pool.underway(podIP)

@@ -44,6 +44,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // itself is not believed: Rewrite begins without it.
 func rewrite(r *httputil.ProxyRequest) {
 	r.SetXForwarded()
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // the program's matter, as it is
 	if local, ok := r.In.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		if _, port, err := net.SplitHostPort(local.String()); err == nil {
 			r.Out.Header.Set("X-Forwarded-Port", port)

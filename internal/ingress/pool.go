@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // endpoints are where a Backend is served.
@@ -40,6 +41,8 @@ type pool struct {
 	// changed is closed and replaced when somebody may have waited for
 	// something: new rules, or a Pod on its way out with no more requests.
 	changed chan struct{}
+	// waiting counts those who wait for requests to end.
+	waiting atomic.Int32
 }
 
 func newPool() *pool {
@@ -113,10 +116,12 @@ func (p *pool) release(u *upstream) {
 	p.mu.RLock()
 	leaving, gone := u.leaving, u.gone
 	p.mu.RUnlock()
-	if !leaving {
+	if !leaving && p.waiting.Load() == 0 {
 		return
 	}
-	u.transport.CloseIdleConnections()
+	if leaving {
+		u.transport.CloseIdleConnections()
+	}
 	if gone {
 		p.mu.Lock()
 		p.forget(u)
