@@ -114,7 +114,8 @@ STATES ?= 0
 search:
 	$(GO) test ./internal/sim -run TestSearch -v -timeout 0 -args -replicas $(REPLICAS) -revisions $(REVISIONS) -exact $(EXACT) -states $(STATES)
 
-# Words that choose mutants, or packages: MUTANTS='-v ./internal/rollout'.
+# Words that choose mutants, or packages: MUTANTS='-v ./internal/rollout', or
+# those mistakes only that Kubernetes has made: MUTANTS=-historic.
 MUTANTS ?=
 .PHONY: mutants
 mutants:

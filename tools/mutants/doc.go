@@ -7,5 +7,7 @@
 // environment variable switches one of them on: a run costs what the tests
 // cost, and no compilation.
 //
-// Usage: go run ./tools/mutants [-v] [-only TEXT] [PACKAGE...]
+// Mistakes that Kubernetes has made are made here too, by hand (historic.go).
+//
+// Usage: go run ./tools/mutants [-v] [-historic] [-only TEXT] [PACKAGE...]
 package main

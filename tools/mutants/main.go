@@ -15,62 +15,83 @@ var cores = []string{"./internal/rollout", "./internal/replicas"}
 func main() {
 	verbose := flag.Bool("v", false, "print every mutant, not only those that live")
 	only := flag.String("only", "", "try only mutants with this `text` in their description")
+	history := flag.Bool("historic", false, "try only the mistakes of Kubernetes' history, in "+historicDir)
 	flag.Parse()
 	packages := flag.Args()
-	if len(packages) == 0 {
+	all := len(packages) == 0 && !*history && *only == ""
+	if len(packages) == 0 && !*history {
 		packages = cores
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	unexplained, err := run(ctx, packages, *verbose, *only)
+	t := tally{}
+	err := error(nil)
+	if all || *history {
+		err = t.tryHistoric(ctx, *only)
+	}
+	if err == nil && len(packages) > 0 {
+		err = t.tryPackages(ctx, packages, *verbose, *only)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
-	if unexplained > 0 {
+	t.print()
+	if t.unexplained > 0 {
 		os.Exit(1)
 	}
 }
 
-// run tries all mutants of the packages and prints the share that is caught.
-func run(ctx context.Context, packages []string, verbose bool, only string) (unexplained int, err error) {
+// tally counts what becomes of mutants.
+type tally struct{ tried, caught, equal, unexplained int }
+
+func (t *tally) print() {
+	fmt.Printf("%d mutants: %d caught, %d live and are explained in tools/mutants/explained.txt, %d live\n", t.tried, t.caught, t.equal, t.unexplained)
+	if t.tried > t.equal {
+		fmt.Printf("caught of those that make a difference: %.1f %%\n", 100*float64(t.caught)/float64(t.tried-t.equal))
+	}
+}
+
+func (t *tally) tryHistoric(ctx context.Context, only string) error {
+	caught, lives, err := runHistoric(ctx, only)
+	t.tried, t.caught, t.unexplained = t.tried+caught+lives, t.caught+caught, t.unexplained+lives
+	return err
+}
+
+// tryPackages tries all mutants of the packages.
+func (t *tally) tryPackages(ctx context.Context, packages []string, verbose bool, only string) error {
 	reasons, err := readReasons("tools/mutants/explained.txt")
 	if err != nil {
-		return 0, err
+		return err
 	}
-	tried, caught, equal := 0, 0, 0
 	for _, path := range packages {
 		binary, err := build(ctx, path)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", path, err)
 		}
 		defer binary.remove()
 		chosen := binary.chosen(only)
 		results, err := binary.try(ctx, chosen)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", path, err)
 		}
 		for n, m := range chosen {
 			reason := reasons[binary.name+"/"+m.key()]
 			switch {
 			case results[n]:
-				caught++
+				t.caught++
 			case reason != "":
-				equal++
+				t.equal++
 			default:
-				unexplained++
+				t.unexplained++
 			}
 			if verbose || !results[n] && reason == "" {
 				fmt.Printf("%s  %s/%s:%d %s: %s -> %s\n", verdict(results[n], reason), path, m.File, m.Line, m.Func, m.Before, m.After)
 			}
 		}
-		tried += len(chosen)
+		t.tried += len(chosen)
 	}
-	fmt.Printf("%d mutants: %d caught, %d live and are explained in tools/mutants/explained.txt, %d live\n", tried, caught, equal, unexplained)
-	if tried > equal {
-		fmt.Printf("caught of those that make a difference: %.1f %%\n", 100*float64(caught)/float64(tried-equal))
-	}
-	return unexplained, nil
+	return nil
 }
 
 func verdict(caught bool, reason string) string {
