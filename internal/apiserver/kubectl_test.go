@@ -119,6 +119,16 @@ func TestKubectlWritesAndReads(t *testing.T) {
 	contains(t, k.must("delete", "cm", "colours"), `configmap "colours" deleted`)
 }
 
+func TestKubectlMakesIngresses(t *testing.T) {
+	k := newKubectl(t, apitest.Start(t))
+	contains(t, k.must("create", "ingress", "shop", "--class=coxswain", "--rule=shop.example/*=web:80,tls=cert", "--rule=*.shop.example/x=web:http", "--default-backend=web:80"),
+		"ingress.networking.k8s.io/shop created")
+	contains(t, k.must("get", "ing"), "NAME", "CLASS", "HOSTS", "ADDRESS", "PORTS", "AGE", "coxswain", "shop.example,*.shop.example", "80, 443")
+	contains(t, k.must("describe", "ing", "shop"), "Ingress Class:    coxswain", "Default backend:  web:80", "cert terminates shop.example", "/x   web:http")
+	contains(t, k.must("get", "netpol,ingressclass", "-A"), "No resources found")
+	contains(t, k.must("explain", "networkpolicy.spec.egress.to.ipBlock"), "except", "cidr")
+}
+
 func TestKubectlApplies(t *testing.T) {
 	k := newKubectl(t, apitest.Start(t))
 	before := k.file("web.yaml", web)

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -42,13 +41,18 @@ type Front struct {
 	config Config
 	log    *slog.Logger
 
-	ingresses, classes, services, slices cache.SharedIndexInformer
+	ingresses, classes, services, slices, pods cache.SharedIndexInformer
 
 	secrets secretWatch
 	pool    *pool
 	doors   doors
 	shown   atomic.Pointer[certificates]
 	reports reports
+
+	// unread says that certificates are to be read again, which is too much to
+	// do whenever a Pod changes. badCertificates is what was found then.
+	unread          atomic.Bool
+	badCertificates []Problem
 
 	// on is true while there are Ingresses to serve.
 	on   atomic.Bool
@@ -70,11 +74,15 @@ func New(config Config) (*Front, error) {
 		config: config, log: cmp.Or(config.Logger, slog.Default()), pool: newPool(), wake: make(chan struct{}, 1),
 		ingresses: factory.Networking().V1().Ingresses().Informer(), classes: factory.Networking().V1().IngressClasses().Informer(),
 		services: factory.Core().V1().Services().Informer(), slices: factory.Discovery().V1().EndpointSlices().Informer(),
+		pods: factory.Core().V1().Pods().Informer(),
 	}
 	if err := f.slices.AddIndexers(cache.Indexers{byService: indexByService}); err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	f.secrets = secretWatch{client: config.Client, changed: f.look}
+	if err := f.pods.AddIndexers(cache.Indexers{byHostPort: indexByHostPort}); err != nil {
+		return nil, fmt.Errorf("ingress: %w", err)
+	}
+	f.secrets = secretWatch{client: config.Client, changed: f.readCertificates}
 	f.shown.Store(&certificates{})
 	f.reports = reports{client: config.Client, log: f.log}
 	f.doors = doors{handler: newHandler(f.pool, f.log), log: f.log, certificates: f.certificate}
@@ -92,17 +100,12 @@ func (f *Front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 
 // Run serves until ctx ends, and then waits for what is under way.
 func (f *Front) Run(ctx context.Context) error {
-	always := func() bool { return true }
 	var synced []cache.InformerSynced
 	for _, source := range []struct {
 		informer cache.SharedIndexInformer
-		matters  func() bool
-	}{{f.ingresses, always}, {f.classes, always}, {f.services, f.on.Load}, {f.slices, f.on.Load}} {
-		tell := func(any) {
-			if source.matters() {
-				f.look()
-			}
-		}
+		changed  func()
+	}{{f.ingresses, f.readCertificates}, {f.classes, f.readCertificates}, {f.services, f.lookIfOn}, {f.slices, f.lookIfOn}} {
+		tell := func(any) { source.changed() }
 		registration, err := source.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: tell, UpdateFunc: func(_, now any) { tell(now) }, DeleteFunc: tell,
 		})
@@ -130,6 +133,7 @@ func (f *Front) Run(ctx context.Context) error {
 			return nil
 		case <-f.wake:
 		case <-timer:
+			f.unread.Store(true) // one may be out of date by now
 		}
 	}
 }
@@ -142,6 +146,17 @@ func (f *Front) look() {
 	}
 }
 
+func (f *Front) lookIfOn() {
+	if f.on.Load() {
+		f.look()
+	}
+}
+
+func (f *Front) readCertificates() {
+	f.unread.Store(true)
+	f.look()
+}
+
 // update brings everything in line with what the API says, and returns when to
 // look again without being told, 0 for never.
 func (f *Front) update(ctx context.Context) time.Duration {
@@ -151,6 +166,7 @@ func (f *Front) update(ctx context.Context) time.Duration {
 		f.doors.shutAll()
 		f.pool.replace(served{})
 		f.shown.Store(&certificates{})
+		f.badCertificates = nil
 		if err := f.secrets.want(ctx, false); err != nil {
 			f.log.Error("ending the watch of certificates", "error", err)
 		}
@@ -159,7 +175,8 @@ func (f *Front) update(ctx context.Context) time.Duration {
 	}
 	table, problems := NewTable(ours)
 	f.pool.replace(f.serve(table))
-	problems = append(problems, f.showCertificates(ctx, ours)...)
+	f.showCertificates(ctx, ours)
+	problems = append(problems, f.badCertificates...)
 	pause, addresses := machineLook, []netip.Addr(nil)
 	err := f.doors.open(f.holder)
 	if err == nil {
@@ -206,35 +223,21 @@ func (f *Front) serve(table *Table) served {
 	return now
 }
 
-func (f *Front) showCertificates(ctx context.Context, ours []*networkingv1.Ingress) []Problem {
+// showCertificates reads the certificates, if there is a reason to.
+func (f *Front) showCertificates(ctx context.Context, ours []*networkingv1.Ingress) {
 	wanted := f.config.HTTPS != "" && slices.ContainsFunc(ours, func(i *networkingv1.Ingress) bool { return len(i.Spec.TLS) > 0 })
 	if err := f.secrets.want(ctx, wanted); err != nil {
 		f.log.Error("watching certificates", "error", err)
 	}
-	if !wanted {
-		f.shown.Store(&certificates{})
-		return nil
+	if !f.unread.Swap(false) {
+		return
 	}
-	shown, problems := newCertificates(ours, f.secrets.find, time.Now())
+	shown := &certificates{}
+	f.badCertificates = nil
+	if wanted {
+		shown, f.badCertificates = newCertificates(ours, f.secrets.find, time.Now())
+	}
 	f.shown.Store(shown)
-	return problems
-}
-
-// holder tells which Service has a port of this machine: its rules would take
-// what is sent there before the front could see it.
-func (f *Front) holder(port string) string {
-	for _, item := range f.services.GetStore().List() {
-		service := item.(*corev1.Service)
-		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || len(service.Status.LoadBalancer.Ingress) == 0 {
-			continue
-		}
-		for _, p := range service.Spec.Ports {
-			if p.Protocol == corev1.ProtocolTCP && fmt.Sprint(p.Port) == port {
-				return fmt.Sprintf("the LoadBalancer Service %s/%s", service.Namespace, service.Name)
-			}
-		}
-	}
-	return ""
 }
 
 // addresses are what others reach the front by.

@@ -312,6 +312,27 @@ func TestAPortOfALoadBalancerIsLeftToIt(t *testing.T) {
 	r.awaitAnswer("shop.example", "web")
 }
 
+func TestAHostPortIsLeftToItsPod(t *testing.T) {
+	r := run(t)
+	r.serve("web", pod(t, named("web")))
+	var port int32
+	if _, err := fmt.Sscan(r.http, &port); err != nil {
+		t.Fatal(err)
+	}
+	holder := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "holder"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{
+		Name: "c", Ports: []corev1.ContainerPort{{ContainerPort: 80, HostPort: port, Protocol: corev1.ProtocolTCP}}}}}}
+	if _, err := r.CoreV1().Pods("default").Create(t.Context(), holder, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "that the front knows the Pod", func() bool { return r.front.holder(r.http) != "" })
+	r.create(ingressFor("shop", "shop.example", "web"))
+	r.awaitEvent("port " + r.http + " is held by the hostPort of Pod default/holder")
+	if err := r.CoreV1().Pods("default").Delete(t.Context(), "holder", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitAnswer("shop.example", "web")
+}
+
 func TestTheEndWaitsForRequestsUnderWay(t *testing.T) {
 	r := run(t)
 	slow := newSlowPod(t)

@@ -31,7 +31,9 @@ type reports struct {
 
 type report struct {
 	ingress *networkingv1.Ingress
-	said    map[string]bool
+	// status is what we made it say.
+	status networkingv1.IngressLoadBalancerStatus
+	said   map[string]bool
 }
 
 // update says what is new, and writes every status that is not as it should
@@ -39,9 +41,9 @@ type report struct {
 func (r *reports) update(ctx context.Context, ours []*networkingv1.Ingress, addresses []netip.Addr, problems []Problem) bool {
 	before := r.known
 	r.known = map[types.UID]*report{}
+	status := statusOf(addresses)
 	for _, ingress := range ours {
-		now := &report{ingress: ingress, said: map[string]bool{}}
-		r.known[ingress.UID] = now
+		r.known[ingress.UID] = &report{ingress: ingress, status: status, said: map[string]bool{}}
 	}
 	for _, problem := range problems {
 		now, was := r.known[problem.Ingress.UID], before[problem.Ingress.UID]
@@ -52,13 +54,12 @@ func (r *reports) update(ctx context.Context, ours []*networkingv1.Ingress, addr
 		now.said[text] = true
 	}
 	written := true
-	status := statusOf(addresses)
 	for _, ingress := range ours {
 		written = r.write(ctx, ingress, status) && written
 	}
 	for uid, was := range before {
 		if r.known[uid] == nil {
-			r.release(ctx, was.ingress)
+			r.release(ctx, was)
 		}
 	}
 	return written
@@ -90,9 +91,9 @@ func (r *reports) write(ctx context.Context, ingress *networkingv1.Ingress, stat
 }
 
 // release takes our addresses out of an Ingress that somebody else serves now.
-func (r *reports) release(ctx context.Context, was *networkingv1.Ingress) {
-	now, err := r.client.NetworkingV1().Ingresses(was.Namespace).Get(ctx, was.Name, metav1.GetOptions{})
-	if err == nil && now.UID == was.UID && equality.Semantic.DeepEqual(now.Status.LoadBalancer, was.Status.LoadBalancer) {
+func (r *reports) release(ctx context.Context, was *report) {
+	now, err := r.client.NetworkingV1().Ingresses(was.ingress.Namespace).Get(ctx, was.ingress.Name, metav1.GetOptions{})
+	if err == nil && now.UID == was.ingress.UID && equality.Semantic.DeepEqual(now.Status.LoadBalancer, was.status) {
 		r.write(ctx, now, networkingv1.IngressLoadBalancerStatus{})
 	}
 }
