@@ -40,6 +40,7 @@ type binary struct {
 	dir     string // where its tests run
 	file    string
 	work    string
+	flags   []string // of the tests
 	mutants []mutant
 }
 
@@ -74,6 +75,10 @@ func build(ctx context.Context, path string) (*binary, error) {
 	replaced[filepath.Join(b.dir, "mutant_switch.go")] = fmt.Sprintf(switchSource, p.Name)
 	if err := b.compile(ctx, p.PkgPath, replaced); err != nil {
 		return nil, errors.Join(err, b.remove())
+	}
+	// Tests with rapid would leave a file for each mutant that they catch.
+	if quiet := "-rapid.nofailfile"; exec.CommandContext(ctx, b.file, "-test.list", "^$", quiet).Run() == nil {
+		b.flags = []string{quiet}
 	}
 	return b, nil
 }
@@ -139,7 +144,7 @@ func (b *binary) try(ctx context.Context, mutants []mutant) (caught []bool, err 
 // test runs the tests with a mutant on. One that makes them run for ever is
 // caught too.
 func (b *binary) test(ctx context.Context, id int, limit time.Duration) (output string, failed bool) {
-	command := exec.CommandContext(ctx, b.file, "-test.failfast", "-test.timeout", limit.String(), "-rapid.nofailfile")
+	command := exec.CommandContext(ctx, b.file, append([]string{"-test.failfast", "-test.timeout", limit.String()}, b.flags...)...)
 	command.Dir = b.dir
 	command.Env = append(os.Environ(), switchName+"="+strconv.Itoa(id))
 	var out bytes.Buffer
