@@ -34,7 +34,7 @@ type world struct {
 
 var now = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{}
 	w.deployments = newAPI(w, "deployments", func(o *appsv1.Deployment) *appsv1.Deployment { return o.DeepCopy() })
