@@ -41,7 +41,7 @@ type entrance struct {
 }
 
 // newEntrance serves the Pods of one Service to every host.
-func newEntrance(t *testing.T, ready ...target) *entrance {
+func newEntrance(t testing.TB, ready ...target) *entrance {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	e := &entrance{Front: &Front{pool: newPool(), log: logger}}
@@ -58,7 +58,7 @@ func (e *entrance) set(timeout time.Duration, ready, leaving []target) {
 }
 
 // pod is a program behind the front.
-func pod(t *testing.T, handler http.HandlerFunc) target {
+func pod(t testing.TB, handler http.HandlerFunc) target {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

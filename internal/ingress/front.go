@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -49,10 +48,10 @@ type Front struct {
 	shown   atomic.Pointer[certificates]
 	reports reports
 
-	// unread says that certificates are to be read again, which is too much to
-	// do whenever a Pod changes. badCertificates is what was found then.
-	unread          atomic.Bool
-	badCertificates []Problem
+	// unread says that Ingresses and certificates are to be read again, which
+	// is too much to do whenever a Pod changes.
+	unread atomic.Bool
+	rules  rules
 
 	// on is true while there are Ingresses to serve.
 	on   atomic.Bool
@@ -61,7 +60,7 @@ type Front struct {
 
 const (
 	// retryPause is how long a port that is taken is left alone.
-	retryPause = 3 * time.Second
+	retryPause = time.Second
 	// machineLook is how often the machine is looked at again, which tells
 	// nobody when an address comes or goes.
 	machineLook = 30 * time.Second
@@ -82,7 +81,7 @@ func New(config Config) (*Front, error) {
 	if err := f.pods.AddIndexers(cache.Indexers{byHostPort: indexByHostPort}); err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	f.secrets = secretWatch{client: config.Client, changed: f.readCertificates}
+	f.secrets = secretWatch{client: config.Client, changed: f.readAgain}
 	f.shown.Store(&certificates{})
 	f.reports = reports{client: config.Client, log: f.log}
 	f.doors = doors{handler: newHandler(f.pool, f.log), log: f.log, certificates: f.certificate}
@@ -104,7 +103,7 @@ func (f *Front) Run(ctx context.Context) error {
 	for _, source := range []struct {
 		informer cache.SharedIndexInformer
 		changed  func()
-	}{{f.ingresses, f.readCertificates}, {f.classes, f.readCertificates}, {f.services, f.lookIfOn}, {f.slices, f.lookIfOn}} {
+	}{{f.ingresses, f.readAgain}, {f.classes, f.readAgain}, {f.services, f.lookIfOn}, {f.slices, f.lookIfOn}} {
 		tell := func(any) { source.changed() }
 		registration, err := source.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: tell, UpdateFunc: func(_, now any) { tell(now) }, DeleteFunc: tell,
@@ -122,6 +121,7 @@ func (f *Front) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
 		return nil
 	}
+	f.unread.Store(true)
 	for {
 		pause := f.update(ctx)
 		var timer <-chan time.Time
@@ -152,7 +152,7 @@ func (f *Front) lookIfOn() {
 	}
 }
 
-func (f *Front) readCertificates() {
+func (f *Front) readAgain() {
 	f.unread.Store(true)
 	f.look()
 }
@@ -160,23 +160,17 @@ func (f *Front) readCertificates() {
 // update brings everything in line with what the API says, and returns when to
 // look again without being told, 0 for never.
 func (f *Front) update(ctx context.Context) time.Duration {
-	ours := f.ours()
-	f.on.Store(len(ours) > 0)
-	if len(ours) == 0 {
+	if f.unread.Swap(false) {
+		f.read(ctx)
+	}
+	if len(f.rules.ours) == 0 {
 		f.doors.shutAll()
 		f.pool.replace(served{})
-		f.shown.Store(&certificates{})
-		f.badCertificates = nil
-		if err := f.secrets.want(ctx, false); err != nil {
-			f.log.Error("ending the watch of certificates", "error", err)
-		}
 		f.reports.update(ctx, nil, nil, nil)
 		return 0
 	}
-	table, problems := NewTable(ours)
-	f.pool.replace(f.serve(table))
-	f.showCertificates(ctx, ours)
-	problems = append(problems, f.badCertificates...)
+	f.pool.replace(f.serve(f.rules.table))
+	problems := slices.Clone(f.rules.problems)
 	pause, addresses := machineLook, []netip.Addr(nil)
 	err := f.doors.open(f.holder)
 	if err == nil {
@@ -184,72 +178,12 @@ func (f *Front) update(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		pause = retryPause
-		for _, ingress := range ours {
+		for _, ingress := range f.rules.ours {
 			problems = append(problems, Problem{Ingress: ingress, Reason: "NotListening", Message: err.Error()})
 		}
 	}
-	if !f.reports.update(ctx, ours, addresses, problems) {
+	if !f.reports.update(ctx, f.rules.ours, addresses, problems) {
 		pause = retryPause
 	}
 	return pause
-}
-
-// ours are the Ingresses to serve, the oldest first.
-func (f *Front) ours() []*networkingv1.Ingress {
-	var ours []*networkingv1.Ingress
-	for _, item := range f.ingresses.GetStore().List() {
-		if ingress := item.(*networkingv1.Ingress); isOurs(ingress, f.controllerOf) {
-			ours = append(ours, ingress)
-		}
-	}
-	slices.SortFunc(ours, olderFirst)
-	return ours
-}
-
-func (f *Front) controllerOf(class string) string {
-	item, exists, err := f.classes.GetStore().GetByKey(class)
-	if err != nil || !exists {
-		return ""
-	}
-	return item.(*networkingv1.IngressClass).Spec.Controller
-}
-
-// serve finds the Pods behind every Backend of a table.
-func (f *Front) serve(table *Table) served {
-	now := served{table: table, backends: map[Backend]endpoints{}}
-	for b := range table.backends() {
-		now.backends[b] = lookUp(f.services.GetStore(), f.slices.GetIndexer(), b)
-	}
-	return now
-}
-
-// showCertificates reads the certificates, if there is a reason to.
-func (f *Front) showCertificates(ctx context.Context, ours []*networkingv1.Ingress) {
-	wanted := f.config.HTTPS != "" && slices.ContainsFunc(ours, func(i *networkingv1.Ingress) bool { return len(i.Spec.TLS) > 0 })
-	if err := f.secrets.want(ctx, wanted); err != nil {
-		f.log.Error("watching certificates", "error", err)
-	}
-	if !f.unread.Swap(false) {
-		return
-	}
-	shown := &certificates{}
-	f.badCertificates = nil
-	if wanted {
-		shown, f.badCertificates = newCertificates(ours, f.secrets.find, time.Now())
-	}
-	f.shown.Store(shown)
-}
-
-// addresses are what others reach the front by.
-func (f *Front) addresses() ([]netip.Addr, error) {
-	for _, door := range f.doors.all {
-		if listens, err := netip.ParseAddrPort(door.address); err == nil && !listens.Addr().IsUnspecified() {
-			return []netip.Addr{listens.Addr()}, nil
-		}
-	}
-	addresses, err := f.config.Machine.Addresses()
-	if err != nil {
-		return nil, fmt.Errorf("reading the machine's addresses: %w", err)
-	}
-	return addresses, nil
 }
