@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -44,10 +45,15 @@ func startIngress(t *testing.T, flags ...string) (*harness.Instance, []Way) {
 // no exception. The front ends with cox, which is why cox is not killed here.
 func TestNoRequestThroughAnIngressFails(t *testing.T) {
 	instance, ways := startIngress(t)
+	orders := startPosts(instance.Namespace, strings.TrimSuffix(ways[0].Address, ":80")+":443", 8)
 	finish := begin(t, instance, ways)
 	phases := change(instance, *duration/2, false)
 	reports := finish()
-	t.Logf("%d changes\n%s%s", len(phases), table(reports), losses(reports, phases))
+	answered, failures := orders.finish()
+	t.Logf("%d changes\n%s%s%d POSTs over HTTP/2 and TLS answered, failed: %v", len(phases), table(reports), losses(reports, phases), answered, failures)
+	if answered == 0 || len(failures) > 0 {
+		t.Errorf("POSTs over HTTP/2: %d answered, failed: %v", answered, failures)
+	}
 	for _, r := range reports {
 		if r.Failed() > 0 || r.Answers == 0 {
 			t.Errorf("%s: %d failed of %d", r.Name, r.Failed(), r.Failed()+r.Answers)
