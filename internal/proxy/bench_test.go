@@ -66,7 +66,7 @@ func BenchmarkConnect(b *testing.B) {
 			server.ServeNames(b, 8080)
 			direct := netip.AddrPortFrom(server.Addr, 8080)
 			k := benchKernel(b, n)
-			if err := k.rebuild(manyServices(size, direct)); err != nil {
+			if err := k.rebuild(manyServices(size, direct), noGuards); err != nil {
 				b.Fatal(err)
 			}
 			var byService, byAddress time.Duration
@@ -101,12 +101,12 @@ func benchUpdate(b *testing.B, variants ...int) {
 			n := networktest.Setup(b)
 			k := benchKernel(b, n)
 			table := manyServices(size + 1)
-			if err := k.rebuild(table); err != nil {
+			if err := k.rebuild(table, noGuards); err != nil {
 				b.Fatal(err)
 			}
 			b.ResetTimer()
 			for i := range b.N {
-				if err := k.update(table, putService(table, 0, variants[(i+1)%len(variants)])); err != nil {
+				if err := k.update(table, putService(table, 0, variants[(i+1)%len(variants)]), noGuards); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -128,7 +128,7 @@ func BenchmarkRebuild(b *testing.B) {
 			table := manyServices(size + 1)
 			b.ResetTimer()
 			for range b.N {
-				if err := k.rebuild(table); err != nil {
+				if err := k.rebuild(table, noGuards); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -26,6 +26,9 @@ const (
 	setHairpin   setName = "hairpin"
 	setOutside   setName = "outside"
 	setSticky    setName = "sticky"
+	setKnown     setName = "known"
+	setIngress   setName = "isolated-ingress"
+	setEgress    setName = "isolated-egress"
 )
 
 // drop is the value in a verdict map that is no chain's name.

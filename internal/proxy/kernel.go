@@ -18,6 +18,7 @@ type kernel struct {
 	conn     *nftables.Conn
 	skeleton *skeleton
 	state    *state
+	guards   *guards
 	// port is the address of our netlink socket, by which our own changes are
 	// told from others'.
 	port atomic.Uint32
@@ -68,7 +69,7 @@ func (k *kernel) connect() error {
 }
 
 // rebuild replaces the whole table in one transaction.
-func (k *kernel) rebuild(table *routing.Table) error {
+func (k *kernel) rebuild(table *routing.Table, guards *guards) error {
 	if err := k.connect(); err != nil {
 		return err
 	}
@@ -88,11 +89,15 @@ func (k *kernel) rebuild(table *routing.Table) error {
 	for rule := range table.All() {
 		k.state.place(rule.Frontend, &rule, plan)
 	}
-	return k.commit(plan)
+	k.guards = noGuards
+	return k.commit(plan, guards)
 }
 
+// noGuards is what a new table has.
+var noGuards = &guards{}
+
 // update applies the rules of the Frontends given, and nothing else.
-func (k *kernel) update(table *routing.Table, frontends []routing.Frontend) error {
+func (k *kernel) update(table *routing.Table, frontends []routing.Frontend, guards *guards) error {
 	plan := newPlan()
 	for _, frontend := range frontends {
 		if rule, found := table.At(frontend); found {
@@ -101,11 +106,11 @@ func (k *kernel) update(table *routing.Table, frontends []routing.Frontend) erro
 			k.state.place(frontend, nil, plan)
 		}
 	}
-	return k.commit(plan)
+	return k.commit(plan, guards)
 }
 
 // commit sends everything as one transaction: all of it, or nothing.
-func (k *kernel) commit(plan *plan) error {
+func (k *kernel) commit(plan *plan, guards *guards) error {
 	for _, c := range plan.classes {
 		k.skeleton.addClass(k.conn, c)
 	}
@@ -127,9 +132,13 @@ func (k *kernel) commit(plan *plan) error {
 	for frontend, r := range plan.sticky {
 		k.skeleton.removeSticky(k.conn, frontend, r)
 	}
+	if err := k.skeleton.guard(k.conn, k.config, k.guards, guards); err != nil {
+		return k.failed(err)
+	}
 	if err := k.conn.Flush(); err != nil {
 		return k.failed(err)
 	}
+	k.guards = guards
 	return nil
 }
 
@@ -163,6 +172,8 @@ func (e element) encode() nftables.SetElement {
 		} else {
 			encoded.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.value}
 		}
+	case setIngress, setEgress:
+		encoded.VerdictData = &expr.Verdict{Kind: expr.VerdictJump, Chain: e.value}
 	case setEndpoints:
 		encoded.Val = []byte(e.value)
 	}

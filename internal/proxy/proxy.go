@@ -159,21 +159,29 @@ func pause(ctx context.Context, d time.Duration) {
 // apply brings the kernel up to date with all owners marked so far.
 func (p *Proxy) apply(rebuild bool) error {
 	var touched []routing.Frontend
+	guards := p.kernel.guards
 	for o := range p.takeDirty() {
+		if o == allPolicies {
+			guards = p.sources.guards(p.config.Gateway)
+			continue
+		}
 		who, rules := p.sources.rules(o)
 		touched = append(touched, p.table.Put(who, rules)...)
 		if o.kind == kindService {
 			p.unpublished[o.key] = rules
 		}
 	}
-	if !rebuild && len(touched) == 0 {
+	if rebuild {
+		guards = p.sources.guards(p.config.Gateway)
+	}
+	if !rebuild && len(touched) == 0 && guards == p.kernel.guards {
 		return nil
 	}
 	var err error
 	if rebuild {
-		err = p.kernel.rebuild(&p.table)
+		err = p.kernel.rebuild(&p.table, guards)
 	} else {
-		err = p.kernel.update(&p.table, touched)
+		err = p.kernel.update(&p.table, touched, guards)
 	}
 	if err != nil {
 		return err

@@ -24,6 +24,10 @@ type skeleton struct {
 	table    *nftables.Table
 	sets     map[setName]*nftables.Set
 	services *nftables.Chain
+	// guardForward and guardInput are empty without policies; peers are the
+	// sets that the chains of isolated Pods look into.
+	guardForward, guardInput *nftables.Chain
+	peers                    map[string]*nftables.Set
 }
 
 // newTable is our table.
@@ -39,7 +43,7 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 	conn.AddTable(table)
 	conn.DelTable(table)
 	conn.AddTable(table)
-	s := &skeleton{table: table, sets: map[setName]*nftables.Set{}}
+	s := &skeleton{table: table, sets: map[setName]*nftables.Set{}, peers: map[string]*nftables.Set{}}
 	for _, set := range []*nftables.Set{
 		// Where the rules for a destination are: the chain of its class.
 		{Name: string(setServices), KeyType: typeDestination, IsMap: true, DataType: nftables.TypeVerdict},
@@ -53,6 +57,11 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 		{Name: string(setOutside), KeyType: typeDestination},
 		// The chains of the numbered endpoints of a destination with affinity.
 		{Name: string(setSticky), KeyType: typeSlot, IsMap: true, DataType: nftables.TypeVerdict},
+		// Pods that policies were asked about, and the chains of those that
+		// are isolated.
+		{Name: string(setKnown), KeyType: nftables.TypeIPAddr},
+		{Name: string(setIngress), KeyType: nftables.TypeIPAddr, IsMap: true, DataType: nftables.TypeVerdict},
+		{Name: string(setEgress), KeyType: nftables.TypeIPAddr, IsMap: true, DataType: nftables.TypeVerdict},
 	} {
 		set.Table = table
 		set.Concatenation = set.KeyType.Bytes > 4
@@ -62,6 +71,7 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 		s.sets[setName(set.Name)] = set
 	}
 	s.addServices(conn)
+	s.addGuards(conn)
 	s.addRefusals(conn, config)
 	s.addSources(conn, config)
 	return s, nil
@@ -104,6 +114,12 @@ func (s *skeleton) addRefusals(conn *nftables.Conn, config Config) {
 			s.rule(conn, base, conntrackHas(expr.CtKeySTATE, expr.CtStateBitINVALID), from(config.PodCIDR), verdict(expr.VerdictDrop))
 		}
 		s.rule(conn, base, jump(unserved))
+		switch *hook {
+		case *nftables.ChainHookForward:
+			s.rule(conn, base, jump(s.guardForward))
+		case *nftables.ChainHookInput:
+			s.rule(conn, base, jump(s.guardInput))
+		}
 	}
 
 	// Pods' interfaces route loopback addresses, so that replies to a client

@@ -24,6 +24,7 @@ const (
 type sources struct {
 	node                   string
 	services, slices, pods cache.SharedIndexInformer
+	policies, namespaces   cache.SharedIndexInformer
 }
 
 // byService is an index of EndpointSlices by the key of their Service.
@@ -34,6 +35,8 @@ func (s *sources) init(factory informers.SharedInformerFactory, node string) err
 	s.services = factory.Core().V1().Services().Informer()
 	s.slices = factory.Discovery().V1().EndpointSlices().Informer()
 	s.pods = factory.Core().V1().Pods().Informer()
+	s.policies = factory.Networking().V1().NetworkPolicies().Informer()
+	s.namespaces = factory.Core().V1().Namespaces().Informer()
 	return s.slices.AddIndexers(cache.Indexers{byService: func(object any) ([]string, error) {
 		if slice, ok := object.(*discoveryv1.EndpointSlice); ok {
 			if key := serviceOf(slice); key != "" {
@@ -48,12 +51,11 @@ func (s *sources) init(factory informers.SharedInformerFactory, node string) err
 func strip(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.Pod:
-		o.ManagedFields, o.Annotations, o.Labels, o.OwnerReferences = nil, nil, nil, nil
-		kept := corev1.PodSpec{NodeName: o.Spec.NodeName, HostNetwork: o.Spec.HostNetwork}
-		if hasHostPorts(o) {
-			kept.InitContainers, kept.Containers = o.Spec.InitContainers, o.Spec.Containers
+		o.ManagedFields, o.Annotations, o.OwnerReferences = nil, nil, nil
+		o.Spec = corev1.PodSpec{
+			NodeName: o.Spec.NodeName, HostNetwork: o.Spec.HostNetwork,
+			InitContainers: portsOnly(o.Spec.InitContainers), Containers: portsOnly(o.Spec.Containers),
 		}
-		o.Spec = kept
 		o.Status = corev1.PodStatus{Phase: o.Status.Phase, PodIP: o.Status.PodIP}
 	case *corev1.Service:
 		o.ManagedFields, o.Annotations = nil, nil
@@ -61,6 +63,16 @@ func strip(object any) (any, error) {
 		o.ManagedFields, o.Annotations = nil, nil
 	}
 	return object, nil
+}
+
+func portsOnly(containers []corev1.Container) []corev1.Container {
+	var kept []corev1.Container
+	for _, container := range containers {
+		if len(container.Ports) > 0 {
+			kept = append(kept, corev1.Container{Ports: container.Ports})
+		}
+	}
+	return kept
 }
 
 // serviceOf is the key of the Service that a slice belongs to, or "".
@@ -125,6 +137,13 @@ func (s *sources) subscribe(mark func(owner)) (*registrations, error) {
 		removals = append(removals, func() error { return source.informer.RemoveEventHandler(registration) })
 		r.synced = append(r.synced, registration.HasSynced)
 	}
+	synced, more, err := s.subscribePolicies(mark)
+	removals = append(removals, more...)
+	if err != nil {
+		r.remove()
+		return nil, fmt.Errorf("listening to changes of policies: %w", err)
+	}
+	r.synced = append(r.synced, synced...)
 	return r, nil
 }
 
