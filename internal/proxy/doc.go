@@ -20,6 +20,14 @@
 // endpoints shrinks in between, its roll finds nothing; the chain's last rule
 // then takes endpoint 0, which always exists. Such a packet is never refused.
 //
+// # Policies
+//
+// What NetworkPolicies allow (package policy) is in chains of the same table,
+// one for each isolated Pod and direction, found by the Pod's address in a map:
+// a connection costs the rules of its own two Pods, however many policies there
+// are, and packets of known connections nothing. Pods that were not decided
+// about yet are shut while there is any policy. See guards.go.
+//
 // # The life of the rules
 //
 // They stay while cox is down. When it starts, it reads everything first and
