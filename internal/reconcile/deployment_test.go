@@ -1,163 +1,253 @@
-package reconcile
+package reconcile_test
 
 import (
-	"strings"
+	"slices"
 	"testing"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"coxswain.dev/cox/internal/rollout"
 )
 
-func (w *world) reconcileDeployment(t *testing.T) error {
-	t.Helper()
-	if !w.deployment.Own.Reached(web) {
-		return nil
+// onlySet is the name of the only ReplicaSet there is.
+func (w *world) onlySet() string {
+	w.Helper()
+	if len(w.sets.objects) != 1 {
+		w.Fatalf("there are %d ReplicaSets", len(w.sets.objects))
 	}
-	_, err := w.deployment.Reconcile(t.Context(), web)
-	return err
+	for name := range w.sets.objects {
+		return name
+	}
+	return ""
 }
 
-func TestAWaveIsAppliedOnce(t *testing.T) {
+func TestADeploymentMakesItsSetOnceAndWaitsForItsCache(t *testing.T) {
 	w := newWorld(t)
-	w.webDeployment(2)
-	if err := w.reconcileDeployment(t); err != nil {
-		t.Fatal(err)
+	w.deployment(3)
+	w.show()
+	_, err := w.reconcileDeployment()
+	w.succeeds(err)
+	name := w.onlySet()
+	w.asks("create ReplicaSet "+name, "update Deployment web", "status Deployment web")
+	w.deployments.show()
+	_, err = w.reconcileDeployment()
+	w.succeeds(err)
+	w.asks()
+	w.settle(w.reconcileDeployment)
+	if want := "Normal ScalingReplicaSet Scaled up replica set " + name + " from 0 to 3"; !slices.Equal(w.events, []string{want}) {
+		t.Errorf("events %q", w.events)
 	}
-	written := len(w.deployments.requests) + len(w.sets.requests)
-	if len(w.sets.stored) != 1 || w.deployments.stored["web"].Annotations[rollout.RevisionAnnotation] != "1" {
-		t.Fatalf("after the first wave: %v %v", w.sets.requests, w.deployments.requests)
-	}
-	w.deployments.sync()
-	if err := w.reconcileDeployment(t); err != nil || len(w.deployments.requests)+len(w.sets.requests) != written {
-		t.Fatalf("with a cache that is behind: %v, %v %v", err, w.sets.requests, w.deployments.requests)
-	}
-	w.sets.sync()
-	if err := w.reconcileDeployment(t); err != nil || len(w.sets.requests) != 1 {
-		t.Fatalf("with all seen: %v, %v", err, w.sets.requests)
-	}
-}
-
-// A ReplicaSet whose creation had no answer is the one that is used.
-func TestAReplicaSetWithALostAnswerIsUsed(t *testing.T) {
-	w := newWorld(t)
-	w.webDeployment(2)
-	w.sets.fail = func(verb string) (error, bool) { return errBroken, verb == "create" }
-	if err := w.reconcileDeployment(t); err == nil {
-		t.Fatal("no error")
-	}
-	w.sets.fail = nil
-	for range 3 {
-		if err := w.reconcileDeployment(t); err != nil {
-			t.Fatal(err)
-		}
-		w.deployments.sync()
-		w.sets.sync()
-	}
-	if len(w.sets.stored) != 1 || w.deployments.stored["web"].Status.CollisionCount != nil {
-		t.Errorf("%d ReplicaSets, collisions %v", len(w.sets.stored), w.deployments.stored["web"].Status.CollisionCount)
+	if d := w.deployments.objects["web"]; d.Annotations[rollout.RevisionAnnotation] != "1" || len(d.Status.Conditions) == 0 {
+		t.Errorf("the Deployment is %+v", d)
 	}
 }
 
-// A name that another template has is answered with another one.
-func TestATakenNameIsCounted(t *testing.T) {
-	w := newWorld(t)
-	d := w.webDeployment(2)
-	taken := w.webSet(0)
-	taken.Name, taken.UID = "web-"+rollout.Hash(&d.Spec.Template, nil), ""
-	taken.Labels = map[string]string{"app": "other"}
-	delete(w.sets.stored, "web")
-	w.sets.put(taken)
-	w.sets.sync()
-	if err := w.reconcileDeployment(t); err == nil || !strings.Contains(err.Error(), "is taken by another template") {
-		t.Fatalf("err = %v", err)
-	}
-	if count := w.deployments.stored["web"].Status.CollisionCount; count == nil || *count != 1 {
-		t.Fatalf("collisions = %v, want 1", count)
-	}
-	w.deployments.sync()
-	if err := w.reconcileDeployment(t); err != nil || len(w.sets.stored) != 2 {
-		t.Errorf("%d ReplicaSets, and %v", len(w.sets.stored), err)
-	}
+// takeName makes another ReplicaSet have the name that the Deployment's would.
+func takeName(w *world, change func(d *appsv1.Deployment, set *appsv1.ReplicaSet)) string {
+	trial := newWorld(w.T)
+	d := trial.deployment(3)
+	trial.settle(trial.reconcileDeployment)
+	name := trial.onlySet()
+	set := copied(trial.sets.objects[name])
+	change(d, set)
+	w.deployment(3)
+	w.show()
+	w.sets.put(set) // the cache does not know
+	return name
 }
 
-// A Deployment that is being deleted with its ReplicaSets orphaned adopts none,
-// though its cache does not know: mended in bfc4bf3.
-func TestADeploymentThatGoesAdoptsNothing(t *testing.T) {
-	for name, change := range map[string]func(w *world){
-		"being deleted": func(w *world) { w.deployments.stored["web"].DeletionTimestamp = &metav1.Time{Time: now} },
-		"replaced":      func(w *world) { w.deployments.stored["web"].UID = "another" },
+// kubernetes/kubernetes#29735: a name that another template has is not waited
+// for, and another one is chosen.
+func TestATakenNameIsCountedAsACollision(t *testing.T) {
+	for name, change := range map[string]func(d *appsv1.Deployment, set *appsv1.ReplicaSet){
+		"another template": func(_ *appsv1.Deployment, set *appsv1.ReplicaSet) { set.Spec.Template = template("another") },
+		"another owner":    func(_ *appsv1.Deployment, set *appsv1.ReplicaSet) { set.OwnerReferences[0].UID = "theirs" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.webDeployment(1)
-			cached := *w.deployments.cached["web"]
-			w.deployments.cached["web"] = &cached
-			w.webSet(1)
-			change(w)
-			if err := w.reconcileDeployment(t); err == nil || !strings.Contains(err.Error(), "not adopting ReplicaSets") {
-				t.Errorf("err = %v", err)
+			taken := takeName(w, change)
+			_, err := w.reconcileDeployment()
+			w.fails(err, "the name "+taken+" is taken")
+			if got := w.deployments.objects["web"].Status.CollisionCount; got == nil || *got != 1 {
+				t.Fatalf("collisionCount %v", got)
 			}
-			if len(w.sets.requests) > 0 {
-				t.Errorf("requests: %v", w.sets.requests)
+			w.settle(w.reconcileDeployment)
+			if len(w.sets.objects) != 2 {
+				t.Errorf("there are %d ReplicaSets", len(w.sets.objects))
 			}
 		})
 	}
 }
 
-// A write to a ReplicaSet that may have happened is found out first: mended in
-// bfc4bf3.
-func TestAnUnansweredUpdateIsFoundOut(t *testing.T) {
+func TestANameThatItsOwnSetHasIsNoCollision(t *testing.T) {
 	w := newWorld(t)
-	w.webDeployment(2)
-	for range 2 {
-		if err := w.reconcileDeployment(t); err != nil {
-			t.Fatal(err)
-		}
-		w.deployments.sync()
-		w.sets.sync()
+	name := takeName(w, func(*appsv1.Deployment, *appsv1.ReplicaSet) {})
+	_, err := w.reconcileDeployment()
+	w.succeeds(err)
+	asked := w.asked()
+	if want := []string{"create ReplicaSet " + name, "get ReplicaSet " + name}; !slices.Equal(asked[:2], want) {
+		t.Errorf("the requests are %q", asked)
 	}
-	d := w.deployments.stored["web"].DeepCopy()
-	d.Spec.Replicas, d.Generation = new(int32(5)), 2
-	w.deployments.put(d)
-	w.deployments.sync()
-	w.sets.fail = func(verb string) (error, bool) { return errBroken, verb == "update" }
-	if err := w.reconcileDeployment(t); err == nil {
-		t.Fatal("no error")
-	}
-	w.sets.fail = nil
-	if err := w.reconcileDeployment(t); err != nil {
-		t.Fatal(err)
-	}
-	if updates := w.sets.count("update"); updates != 1 {
-		t.Errorf("%d updates before the cache has shown the first", updates)
-	}
-	w.sets.sync()
-	if err := w.reconcileDeployment(t); err != nil || w.sets.count("update") != 1 {
-		t.Errorf("%v: %v", err, w.sets.requests)
+	w.settle(w.reconcileDeployment)
+	if got := w.deployments.objects["web"].Status.CollisionCount; got != nil || len(w.sets.objects) != 1 || len(w.events) > 0 {
+		t.Errorf("collisionCount %v, %d ReplicaSets, events %q", got, len(w.sets.objects), w.events)
 	}
 }
 
-// A ReplicaSet that has changed since it was seen is not written.
-func TestAnUpdateOfWhatHasChangedIsRefused(t *testing.T) {
+func TestASetThatCannotBeMadeIsReported(t *testing.T) {
 	w := newWorld(t)
-	w.webDeployment(2)
-	for range 2 {
-		if err := w.reconcileDeployment(t); err != nil {
-			t.Fatal(err)
-		}
-		w.deployments.sync()
-		w.sets.sync()
+	w.deployment(3)
+	w.show()
+	w.failing("create ReplicaSet", apierrors.NewForbidden(schema.GroupResource{Resource: "replicasets"}, "web", errBroken), false)
+	_, err := w.reconcileDeployment()
+	w.fails(err, "forbidden")
+	if len(w.events) != 1 || w.events[0][:29] != "Warning ReplicaSetCreateError" {
+		t.Errorf("events %q", w.events)
 	}
-	for _, rs := range w.sets.stored {
-		w.sets.put(rs) // a status, say
+	w.asked()
+	_, err = w.reconcileDeployment()
+	w.fails(err, "forbidden") // an answer leaves nothing to be found out
+	if asked := w.asked(); count(asked, "get") > 0 {
+		t.Errorf("the requests are %q", asked)
 	}
-	d := w.deployments.stored["web"].DeepCopy()
-	d.Spec.Replicas = new(int32(5))
+}
+
+// A size is written to the state that it was decided for.
+func TestASetIsResizedAsItWasSeen(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(3)
+	w.settle(w.reconcileDeployment)
+	name := w.onlySet()
+	changed := copied(w.sets.objects[name])
+	*changed.Spec.Replicas = 7
+	w.sets.put(changed)
+	d := copied(w.deployments.objects["web"])
+	*d.Spec.Replicas = 5
 	w.deployments.put(d)
-	w.deployments.sync()
-	if err := w.reconcileDeployment(t); !apierrors.IsConflict(err) {
-		t.Errorf("err = %v, want a conflict", err)
+	w.deployments.show()
+	_, err := w.reconcileDeployment()
+	if !apierrors.IsConflict(err) {
+		t.Fatalf("the error is %v", err)
+	}
+	w.asks("update ReplicaSet " + name)
+	w.settle(w.reconcileDeployment)
+	if got := *w.sets.objects[name].Spec.Replicas; got != 5 {
+		t.Errorf("it has %d replicas", got)
+	}
+}
+
+func TestAnOldSetIsDeletedAsItWasSeen(t *testing.T) {
+	w := newWorld(t)
+	d := w.deployment(0, func(d *appsv1.Deployment) { *d.Spec.RevisionHistoryLimit = 0 })
+	w.settle(w.reconcileDeployment)
+	old := copied(w.sets.objects[w.onlySet()])
+	old.Name, old.UID, old.Spec.Template = "old", "", template("v0")
+	old.OwnerReferences = []metav1.OwnerReference{*ownedByDeployment(d)}
+	old.Annotations = map[string]string{rollout.RevisionAnnotation: "0"}
+	old = w.sets.put(old)
+	w.show()
+	*old.Spec.Replicas = 3 // somebody wants it after all
+	w.sets.put(old)
+	w.asked()
+	_, err := w.reconcileDeployment()
+	if !apierrors.IsConflict(err) {
+		t.Fatalf("the error is %v", err)
+	}
+	if _, there := w.sets.objects["old"]; !there {
+		t.Error("it was deleted")
+	}
+}
+
+func TestADeploymentReleasesWhatDoesNotMatchAndAdoptsWhatDoes(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(2)
+	w.settle(w.reconcileDeployment)
+	name := w.onlySet()
+	set := copied(w.sets.objects[name])
+	set.OwnerReferences = nil
+	w.sets.put(set)
+	w.settle(w.reconcileDeployment)
+	if owned := metav1.IsControlledBy(w.sets.objects[name], w.deployments.objects["web"]); !owned || len(w.sets.objects) != 1 {
+		t.Fatalf("not adopted, or another made: %d", len(w.sets.objects))
+	}
+	set = copied(w.sets.objects[name])
+	set.Labels = map[string]string{"app": "theirs"}
+	w.sets.put(set)
+	w.show()
+	w.asked()
+	_, err := w.reconcileDeployment()
+	w.succeeds(err)
+	w.asks("patch ReplicaSet " + name)
+	if owners := w.sets.objects[name].OwnerReferences; len(owners) > 0 {
+		t.Errorf("not released: %v", owners)
+	}
+	w.show()
+	_, err = w.reconcileDeployment()
+	w.fails(err, "taken") // by the released one
+	w.settle(w.reconcileDeployment)
+	if len(w.sets.objects) != 2 {
+		t.Errorf("there are %d ReplicaSets", len(w.sets.objects))
+	}
+}
+
+func TestADeploymentWakesWhenItsDeadlineHasPassed(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(1)
+	w.settle(w.reconcileDeployment)
+	wakeAt, err := w.reconcileDeployment()
+	w.succeeds(err)
+	if late := wakeAt.Sub(start.Add(600 * time.Second)); late < 0 || late > 2*time.Second {
+		t.Fatalf("it wakes at %v", wakeAt)
+	}
+	w.now = wakeAt
+	w.settle(w.reconcileDeployment)
+	for _, condition := range w.deployments.objects["web"].Status.Conditions {
+		if condition.Type == appsv1.DeploymentProgressing && condition.Reason != rollout.ProgressDeadlineExceeded {
+			t.Errorf("the condition is %+v", condition)
+		}
+	}
+	if wakeAt, err = w.reconcileDeployment(); err != nil || !wakeAt.IsZero() {
+		t.Errorf("it wakes again at %v, %v", wakeAt, err)
+	}
+}
+
+func TestADeploymentThatIsGoneIsLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(1)
+	w.settle(w.reconcileDeployment)
+	w.deployments.remove("web")
+	w.now = start.Add(time.Hour)
+	_, err := w.reconcileDeployment()
+	w.succeeds(err) // its status has nowhere to go
+	w.show()
+	w.asked()
+	_, err = w.reconcileDeployment()
+	w.succeeds(err)
+	w.asks()
+}
+
+func TestWhoseAReplicaSetIs(t *testing.T) {
+	w := newWorld(t)
+	d := w.deployment(1)
+	w.show()
+	set := w.replicaSet(1)
+	if got := w.deploymentController.Owners(set); len(got) != 1 || got[0] != web {
+		t.Errorf("nobody's, matching: %v", got)
+	}
+	set.OwnerReferences = []metav1.OwnerReference{*ownedByDeployment(d)}
+	if got := w.deploymentController.Owners(set); len(got) != 1 || got[0] != web {
+		t.Errorf("its Deployment's: %v", got)
+	}
+	set.OwnerReferences[0].Kind = "Rollout"
+	if got := w.deploymentController.Owners(set); len(got) != 0 {
+		t.Errorf("another kind's: %v", got)
+	}
+	set.OwnerReferences, set.Labels = nil, nil
+	if got := w.deploymentController.Owners(set); len(got) != 0 {
+		t.Errorf("nobody's, without labels: %v", got)
 	}
 }

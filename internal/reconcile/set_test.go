@@ -1,255 +1,354 @@
-package reconcile
+package reconcile_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-var web = Key{Namespace: "default", Name: "web"}
+var podResource = schema.GroupResource{Resource: "pods"}
 
-var errBroken = errors.New("the connection broke")
-
-// reconcileSet looks at the ReplicaSet if it may, as the driver does.
-func (w *world) reconcileSet(t *testing.T) error {
-	t.Helper()
-	if !w.set.Own.Reached(web) {
-		return nil
-	}
-	_, err := w.set.Reconcile(t.Context(), web)
-	return err
-}
-
-// ownPod is a Pod of the ReplicaSet.
-func (w *world) ownPod(name string, uid types.UID) *corev1.Pod {
-	return w.pods.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: uid, Labels: app,
-		OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web", UID: "rs", Controller: new(true)}}}})
-}
-
-func (a *fakeAPI[O]) count(verb string) int {
-	n := 0
-	for _, request := range a.requests {
-		if strings.HasPrefix(request, verb+" ") {
-			n++
-		}
-	}
-	return n
-}
-
-func TestNothingIsDecidedBeforeTheCacheHasOwnWrites(t *testing.T) {
+func TestASetMakesItsPodsOnceAndWaitsForItsCache(t *testing.T) {
 	w := newWorld(t)
-	w.webSet(3)
-	if err := w.reconcileSet(t); err != nil {
-		t.Fatal(err)
+	w.replicaSet(3)
+	w.show()
+	_, err := w.reconcileSet()
+	w.succeeds(err)
+	w.asks("create Pod web-00001", "create Pod web-00002", "create Pod web-00003", "status ReplicaSet web")
+	for range 3 {
+		_, err := w.reconcileSet()
+		w.succeeds(err)
+		w.asks()
 	}
-	w.sets.sync()
-	for range 3 { // the cache of Pods is behind: they are not made again
-		if err := w.reconcileSet(t); err != nil {
-			t.Fatal(err)
-		}
+	w.sets.show() // its own status; the Pods are not there yet
+	_, err = w.reconcileSet()
+	w.succeeds(err)
+	w.asks()
+	w.pods.show()
+	if w.own.Look(); len(w.requeued) != 1 {
+		t.Errorf("requeued %v", w.requeued)
 	}
-	if made := w.pods.count("create"); made != 3 {
-		t.Fatalf("%d Pods were made, want 3: %v", made, w.pods.requests)
+	w.settle(w.reconcileSet)
+	if status := w.sets.objects["web"].Status; status.Replicas != 3 || len(w.pods.objects) != 3 {
+		t.Errorf("%d Pods, status %+v", len(w.pods.objects), status)
 	}
-	w.woken = nil
-	w.set.Own.Look()
-	if len(w.woken) > 0 {
-		t.Fatal("it is woken although the cache of Pods is behind")
-	}
-	w.pods.sync()
-	w.set.Own.Look()
-	if !slices.Equal(w.woken, []Key{web}) {
-		t.Fatalf("woken: %v, want it once the cache has caught up", w.woken)
-	}
-	if err := w.reconcileSet(t); err != nil || w.pods.count("create") != 3 {
-		t.Fatalf("with all there: %v, and %v", err, w.pods.requests)
-	}
-}
-
-func TestALostAnswerIsLookedUpByName(t *testing.T) {
-	w := newWorld(t)
-	w.webSet(1)
-	w.pods.fail = func(verb string) (error, bool) {
-		if verb == "create" {
-			return errBroken, true
-		}
-		return nil, false
-	}
-	if err := w.reconcileSet(t); err != nil {
-		t.Fatalf("the Pod is there, and the error is %v", err)
-	}
-	w.pods.fail = nil
-	w.pods.sync()
-	w.sets.sync()
-	if err := w.reconcileSet(t); err != nil || len(w.pods.stored) != 1 {
-		t.Fatalf("there are %d Pods, and %v", len(w.pods.stored), err)
+	if want := "Normal SuccessfulCreate Created pod: web-00001"; len(w.events) != 3 || w.events[0] != want {
+		t.Errorf("events %q", w.events)
 	}
 }
 
-// After an answer that was lost, and a look-up that had none either, nobody
-// knows what is there: mended in bfc4bf3.
-func TestNothingIsDecidedWhileAWriteIsUnanswered(t *testing.T) {
-	for _, carriedOut := range []bool{true, false} {
-		w := newWorld(t)
-		w.webSet(1)
-		w.pods.fail = func(verb string) (error, bool) { return errBroken, carriedOut && verb == "create" }
-		if err := w.reconcileSet(t); err == nil {
-			t.Fatal("no error")
-		}
-		w.pods.fail = func(verb string) (error, bool) {
-			if verb == "get" {
-				return errBroken, false
-			}
-			return nil, false
-		}
-		w.sets.sync()
-		if err := w.reconcileSet(t); err == nil || !strings.Contains(err.Error(), "finding out what became of a write to web-00001") {
-			t.Fatalf("err = %v while nobody answers", err)
-		}
-		if made := w.pods.count("create"); made != 1 {
-			t.Fatalf("%d Pods were asked for while the first is unknown", made)
-		}
-		w.pods.fail = nil
-		if err := w.reconcileSet(t); err != nil {
-			t.Fatal(err)
-		}
-		if carriedOut && w.pods.count("create") != 1 {
-			t.Error("another Pod was made although the cache has not shown the first yet")
-		}
-		w.pods.sync()
-		w.sets.sync()
-		if err := w.reconcileSet(t); err != nil || len(w.pods.stored) != 1 {
-			t.Errorf("carried out %t: %d Pods in the end, and %v", carriedOut, len(w.pods.stored), err)
-		}
-	}
-}
-
-// A deletion that was refused is not waited for: mended in bfc4bf3.
-func TestADeletionRefusedByAConflictIsNotWaitedFor(t *testing.T) {
-	w := newWorld(t)
-	w.webSet(0)
-	w.ownPod("web-a", "old")
-	w.pods.sync()
-	delete(w.pods.stored, "web-a")
-	w.ownPod("web-a", "new") // another has the name by now
-	if err := w.reconcileSet(t); !apierrors.IsConflict(err) {
-		t.Fatalf("err = %v, want the conflict", err)
-	}
-	w.sets.sync()
-	if !w.set.Own.Reached(web) {
-		t.Fatal("it waits for a deletion that never was")
-	}
-	w.pods.sync()
-	if err := w.reconcileSet(t); err != nil || len(w.pods.stored) != 0 {
-		t.Fatalf("%d Pods are left, and %v", len(w.pods.stored), err)
-	}
-}
-
-func TestADeletionIsSeenWhenThePodIsMarkedOrAnother(t *testing.T) {
-	for name, change := range map[string]func(w *world){
-		"gone":    func(*world) {},
-		"marked":  func(w *world) { pod := w.ownPod("web-a", "a"); pod.DeletionTimestamp = &metav1.Time{Time: now} },
-		"another": func(w *world) { w.ownPod("web-a", "b") },
+// A creation without an answer is looked up by the name that was chosen.
+func TestACreationWithoutAnAnswerIsLookedUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		err      error
+		happened bool
+	}{
+		"broken, done":         {errBroken, true},
+		"broken, not done":     {errBroken, false},
+		"timed out, done":      {apierrors.NewTimeoutError("slow", 1), true},
+		"timed out, not done":  {apierrors.NewTimeoutError("slow", 1), false},
+		"no server, done":      {apierrors.NewServerTimeout(podResource, "create", 1), true},
+		"internal error, done": {apierrors.NewInternalError(errBroken), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.webSet(0)
-			w.ownPod("web-a", "a")
-			w.pods.sync()
-			if err := w.reconcileSet(t); err != nil {
-				t.Fatal(err)
+			w.replicaSet(1)
+			w.show()
+			w.failing("create Pod", test.err, test.happened)
+			_, err := w.reconcileSet()
+			if asked := w.asked(); !slices.Equal(asked[:2], []string{"create Pod web-00001", "get Pod web-00001"}) {
+				t.Fatalf("the requests are %q", asked)
 			}
-			w.sets.sync()
-			if w.set.Own.Reached(web) {
-				t.Fatal("it does not wait although the cache shows the Pod as it was")
+			w.fail = nil
+			if test.happened {
+				w.succeeds(err)
+			} else if err == nil {
+				t.Fatal("there is no Pod, and nothing makes it try again (kubernetes/kubernetes#67662)")
 			}
-			change(w)
-			w.pods.sync()
-			if !w.set.Own.Reached(web) {
-				t.Error("it still waits")
+			w.settle(w.reconcileSet)
+			if len(w.pods.objects) != 1 {
+				t.Errorf("there are %d Pods", len(w.pods.objects))
 			}
 		})
 	}
 }
 
-// What is being deleted adopts nothing, whatever the cache says: mended in
-// bfc4bf3 for Deployments.
-func TestOnlyWhatIsThereAdopts(t *testing.T) {
-	for name, change := range map[string]func(w *world){
-		"being deleted": func(w *world) { w.sets.stored["web"].DeletionTimestamp = &metav1.Time{Time: now} },
-		"replaced":      func(w *world) { w.sets.stored["web"].UID = "another" },
-		"gone":          func(w *world) { delete(w.sets.stored, "web") },
-	} {
-		t.Run(name, func(t *testing.T) {
+// What an answer says is not looked up: it did not happen.
+func TestACreationThatWasRefusedIsNotLookedUp(t *testing.T) {
+	w := newWorld(t)
+	w.replicaSet(500)
+	w.show()
+	w.failing("create Pod", apierrors.NewForbidden(podResource, "web", errors.New("exceeded quota: q")), false)
+	_, err := w.reconcileSet()
+	w.fails(err, "exceeded quota")
+	w.asks("create Pod web-00001", "status ReplicaSet web")
+	if want := "Warning FailedCreate Error creating: " + err.Error(); !slices.Equal(w.events, []string{want}) {
+		t.Errorf("events %q", w.events)
+	}
+	condition := w.sets.objects["web"].Status.Conditions[0]
+	if condition.Reason != "FailedCreate" || condition.Message != err.Error() || !condition.LastTransitionTime.Time.Equal(start) {
+		t.Errorf("the condition is %+v", condition)
+	}
+	if got := w.setController.Failed("default"); len(got) != 1 || got[0] != web {
+		t.Errorf("failed: %v", got)
+	}
+	if got := w.setController.Failed("elsewhere"); len(got) != 0 {
+		t.Errorf("failed elsewhere: %v", got)
+	}
+	w.fail = nil
+	w.settle(w.reconcileSet)
+	if set := w.sets.objects["web"]; len(set.Status.Conditions) != 0 || set.Status.Replicas != 500 || len(w.setController.Failed("default")) != 0 {
+		t.Errorf("after it went well: %+v, failed %v", set.Status, w.setController.Failed("default"))
+	}
+}
+
+func TestAFailureIsForgottenWithItsSet(t *testing.T) {
+	w := newWorld(t)
+	w.replicaSet(1)
+	w.show()
+	w.failing("create Pod", apierrors.NewForbidden(podResource, "web", errors.New("no")), false)
+	_, err := w.reconcileSet()
+	w.fails(err, "no")
+	w.sets.remove("web")
+	w.show()
+	_, err = w.reconcileSet()
+	w.succeeds(err)
+	if got := w.setController.Failed("default"); len(got) != 0 {
+		t.Errorf("failed: %v", got)
+	}
+}
+
+// Creations begin with one, and double as long as all goes well.
+func TestCreationsAreBoundedWhenPodsAreRejected(t *testing.T) {
+	for allowed, want := range map[int]int{0: 1, 1: 3, 2: 3, 3: 7, 63: 63 + 32, 100: 127} {
+		t.Run(fmt.Sprint(allowed), func(t *testing.T) {
 			w := newWorld(t)
-			w.webSet(1)
-			cached := *w.sets.cached["web"]
-			w.sets.cached["web"] = &cached
-			orphan := w.ownPod("orphan", "o")
-			orphan.OwnerReferences = nil
-			w.pods.put(orphan)
-			w.pods.sync()
-			change(w)
-			if err := w.reconcileSet(t); err == nil || !strings.Contains(err.Error(), "not adopting Pods") {
-				t.Errorf("err = %v", err)
+			w.replicaSet(500)
+			w.show()
+			w.fail = func(request string) (error, bool) {
+				if strings.HasPrefix(request, "create") && len(w.pods.objects) >= allowed {
+					return apierrors.NewForbidden(podResource, "", errors.New("enough")), false
+				}
+				return nil, false
 			}
-			if len(w.pods.requests) > 0 {
-				t.Errorf("requests: %v", w.pods.requests)
+			_, err := w.reconcileSet()
+			w.fails(err, "enough")
+			if got := count(w.asked(), "create Pod"); got != want {
+				t.Errorf("%d creations, want %d", got, want)
 			}
 		})
 	}
 }
 
-// An adoption names the state in which the Pod was seen.
-func TestAnAdoptionOfWhatHasChangedIsRefused(t *testing.T) {
+func TestASetOfANamespaceThatGoesIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
-	w.webSet(1)
-	orphan := w.ownPod("orphan", "o")
-	orphan.OwnerReferences = nil
-	w.pods.put(orphan)
-	w.pods.sync()
-	w.ownPod("orphan", "o") // somebody else has adopted it
-	if err := w.reconcileSet(t); !apierrors.IsConflict(err) {
-		t.Errorf("err = %v, want a conflict", err)
+	w.replicaSet(2)
+	w.show()
+	refused := apierrors.NewForbidden(podResource, "web", errors.New("terminating"))
+	refused.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	w.failing("create Pod", refused, false)
+	_, err := w.reconcileSet()
+	w.succeeds(err)
+	if len(w.events) > 0 || len(w.setController.Failed("default")) > 0 {
+		t.Errorf("events %q", w.events)
 	}
 }
 
-func TestTheFirstRefusalEndsTheRound(t *testing.T) {
+func TestADeletionNamesItsPodAndIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
-	w.webSet(100)
-	refused := apierrors.NewForbidden(w.pods.kind, "web", errors.New("exceeded quota: small"))
-	w.pods.fail = func(verb string) (error, bool) {
-		if verb == "create" && w.pods.count("create") > 3 {
-			return refused, false
+	set := w.replicaSet(0)
+	w.pod("p", ownedBySet(set), func(pod *corev1.Pod) { pod.Finalizers = []string{"example.com/stay"} })
+	w.show()
+	_, err := w.reconcileSet()
+	w.succeeds(err)
+	w.asks("delete Pod p", "status ReplicaSet web")
+	w.sets.show()
+	w.pods.cache.version = "1000" // the deletion itself is what is waited for
+	_, err = w.reconcileSet()
+	w.succeeds(err)
+	w.asks()
+	w.settle(w.reconcileSet) // marked is enough
+	if status := w.sets.objects["web"].Status; status.Replicas != 0 || *status.TerminatingReplicas != 1 {
+		t.Errorf("the status is %+v", status)
+	}
+}
+
+func TestADeletionThatFailsIsAReplicaFailure(t *testing.T) {
+	w := newWorld(t)
+	w.pod("p", ownedBySet(w.replicaSet(0)))
+	w.show()
+	w.failing("delete Pod", apierrors.NewForbidden(podResource, "p", errors.New("no")), false)
+	_, err := w.reconcileSet()
+	w.fails(err, "no")
+	if conditions := w.sets.objects["web"].Status.Conditions; len(conditions) != 1 || conditions[0].Reason != "FailedDelete" {
+		t.Errorf("the conditions are %+v", conditions)
+	}
+}
+
+func TestASetAdoptsAsItWasSeen(t *testing.T) {
+	w := newWorld(t)
+	w.replicaSet(1)
+	w.pod("stray", nil, func(pod *corev1.Pod) {
+		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "c", UID: "c"}}
+	})
+	w.show()
+	changed := copied(w.pods.objects["stray"])
+	changed.Labels = map[string]string{"app": "theirs now"}
+	w.pods.put(changed)
+	_, err := w.reconcileSet()
+	if !apierrors.IsConflict(err) {
+		t.Fatalf("the error is %v", err)
+	}
+	if conditions := w.sets.objects["web"].Status.Conditions; len(conditions) > 0 || len(w.setController.Failed("default")) > 0 {
+		t.Errorf("a conflict is no failure of the set: %+v", conditions)
+	}
+	w.settle(w.reconcileSet)
+	if owners := w.pods.objects["stray"].OwnerReferences; len(owners) != 1 || owners[0].UID != "c" {
+		t.Errorf("its owners are %+v", owners)
+	}
+	if len(w.pods.objects) != 2 {
+		t.Errorf("%d Pods", len(w.pods.objects))
+	}
+}
+
+func TestAdoptionAndReleaseKeepOtherOwners(t *testing.T) {
+	w := newWorld(t)
+	w.replicaSet(1)
+	w.pod("stray", nil, func(pod *corev1.Pod) {
+		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "c", UID: "c"}}
+	})
+	w.settle(w.reconcileSet)
+	pod := copied(w.pods.objects["stray"])
+	if len(pod.OwnerReferences) != 2 || !metav1.IsControlledBy(pod, w.sets.objects["web"]) {
+		t.Fatalf("after the adoption %+v", pod.OwnerReferences)
+	}
+	pod.Labels = nil
+	w.pods.put(pod)
+	w.settle(w.reconcileSet)
+	if owners := w.pods.objects["stray"].OwnerReferences; len(owners) != 1 || owners[0].UID != "c" {
+		t.Errorf("after the release %+v", owners)
+	}
+}
+
+// The cache shows a set that is as it was: what is read live may not adopt.
+func TestASetThatIsGoneOrGoingAdoptsNothing(t *testing.T) {
+	for says, change := range map[string]func(w *world){
+		"another has its name": func(w *world) {
+			w.sets.remove("web")
+			w.replicaSet(1)
+			w.sets.objects["web"].UID = "another"
+		},
+		"it is being deleted": func(w *world) {
+			set := copied(w.sets.objects["web"])
+			set.DeletionTimestamp = &metav1.Time{Time: start}
+			w.sets.put(set)
+		},
+		"not found": func(w *world) { w.sets.remove("web") },
+	} {
+		t.Run(says, func(t *testing.T) {
+			w := newWorld(t)
+			w.replicaSet(1)
+			w.pod("stray", nil)
+			w.show()
+			change(w)
+			_, err := w.reconcileSet()
+			w.fails(err, says)
+			w.fails(err, "not adopting Pods")
+			w.asks("get ReplicaSet web")
+		})
+	}
+}
+
+func TestAPodThatHasGoneMeanwhileIsNotAdopted(t *testing.T) {
+	w := newWorld(t)
+	w.replicaSet(0)
+	w.pod("stray", nil)
+	w.show()
+	w.pods.remove("stray")
+	_, err := w.reconcileSet()
+	w.succeeds(err)
+}
+
+func TestASetWakesWhenAPodBecomesAvailable(t *testing.T) {
+	w := newWorld(t)
+	set := w.replicaSet(1)
+	set.Spec.MinReadySeconds = 30
+	set = w.sets.put(set)
+	w.pod("p", ownedBySet(set))
+	w.show()
+	wakeAt, err := w.reconcileSet()
+	w.succeeds(err)
+	if want := start.Add(30 * time.Second); !wakeAt.Equal(want) {
+		t.Fatalf("it wakes at %v, not %v", wakeAt, want)
+	}
+	w.now = wakeAt
+	w.settle(w.reconcileSet)
+	if status := w.sets.objects["web"].Status; status.AvailableReplicas != 1 {
+		t.Errorf("then the status is %+v", status)
+	}
+}
+
+func TestThePodsThatOtherSetsOfItsOwnerHaveCountForTheSpread(t *testing.T) {
+	w := newWorld(t)
+	d := w.deployment(1)
+	set := w.replicaSet(1)
+	set.OwnerReferences = []metav1.OwnerReference{*ownedByDeployment(d)}
+	set = w.sets.put(set)
+	sibling := copied(set)
+	sibling.Name, sibling.UID = "sibling", ""
+	sibling = w.sets.put(sibling)
+	on := func(node string) func(*corev1.Pod) { return func(pod *corev1.Pod) { pod.Spec.NodeName = node } }
+	w.pod("a", ownedBySet(set), on("crowded"))
+	w.pod("b", ownedBySet(set), on("free"))
+	w.pod("c", ownedBySet(sibling), on("crowded"))
+	w.show()
+	_, err := w.reconcileSet()
+	w.succeeds(err)
+	w.asks("delete Pod a", "status ReplicaSet web")
+}
+
+func TestWhoseAPodIs(t *testing.T) {
+	w := newWorld(t)
+	set := w.replicaSet(1)
+	w.show()
+	for name, test := range map[string]struct {
+		pod  *corev1.Pod
+		want int
+	}{
+		"its set's":             {w.pod("a", ownedBySet(set)), 1},
+		"another kind's":        {w.pod("b", &metav1.OwnerReference{Kind: "Job", Name: "web", Controller: new(true)}), 0},
+		"nobody's, matching":    {w.pod("c", nil), 1},
+		"nobody's, other":       {w.pod("d", nil, func(pod *corev1.Pod) { pod.Labels = map[string]string{"app": "db"} }), 0},
+		"nobody's, no labels":   {w.pod("e", nil, func(pod *corev1.Pod) { pod.Labels = nil }), 0},
+		"of another namespace":  {w.pod("f", nil, func(pod *corev1.Pod) { pod.Namespace = "elsewhere" }), 0},
+		"a set's that is to be": {w.pod("g", ownedBySet(&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "later"}})), 1},
+	} {
+		if got := w.setController.Owners(test.pod); len(got) != test.want {
+			t.Errorf("%s: %v", name, got)
 		}
-		return nil, false
 	}
-	if err := w.reconcileSet(t); !apierrors.IsForbidden(err) {
-		t.Fatalf("err = %v", err)
-	}
-	if tried := w.pods.count("create"); tried != 7 { // 1, then 2, then 4
-		t.Errorf("%d Pods were tried, want 7", tried)
-	}
-	if failed := w.set.Failed("default"); !slices.Equal(failed, []Key{web}) {
-		t.Errorf("failed: %v", failed)
-	}
-	if conditions := w.sets.stored["web"].Status.Conditions; len(conditions) != 1 || conditions[0].Reason != "FailedCreate" ||
-		!strings.Contains(conditions[0].Message, "exceeded quota: small") {
-		t.Errorf("conditions: %v", conditions)
-	}
-	w.pods.fail = nil
-	w.pods.sync()
-	w.sets.sync()
-	if err := w.reconcileSet(t); err != nil || len(w.pods.stored) != 100 {
-		t.Errorf("%d Pods after the quota was lifted, and %v", len(w.pods.stored), err)
-	}
-	if failed := w.set.Failed("default"); len(failed) > 0 {
-		t.Errorf("failed still: %v", failed)
-	}
+}
+
+func TestAStatusThatNobodyReadsIsNoFailure(t *testing.T) {
+	w := newWorld(t)
+	w.replicaSet(0)
+	w.show()
+	w.sets.remove("web")
+	_, err := w.reconcileSet()
+	w.succeeds(err)
+	w.asks("status ReplicaSet web")
+	w.replicaSet(0)
+	w.show()
+	w.failing("status", errBroken, false)
+	_, err = w.reconcileSet()
+	w.fails(err, "broke")
 }
