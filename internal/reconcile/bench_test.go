@@ -1,4 +1,4 @@
-package reconcile
+package reconcile_test
 
 import (
 	"fmt"
@@ -6,81 +6,72 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 )
 
-// manyDeployments is a world of Deployments that are rolled out, in the caches
-// that client-go keeps.
-func manyDeployments(b *testing.B, count int) (*Deployments, cache.Indexer) {
+// manyDeployments is a world of so many Deployments that are rolled out, each
+// with a ReplicaSet and a Pod, in the caches that client-go keeps, and the
+// world that web is reconciled in.
+func manyDeployments(b *testing.B, count int, strategy appsv1.DeploymentStrategyType) *world {
 	w := newWorld(b)
-	indexers := cache.Indexers{ByController: IndexController, ByNamespace: cache.MetaNamespaceIndexFunc}
-	deployments := cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexers)
-	sets := cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexers)
-	one := w.webDeployment(3)
-	var template *appsv1.ReplicaSet
-	for range 4 {
-		if _, err := w.deployment.Reconcile(b.Context(), web); err != nil {
-			b.Fatal(err)
-		}
-		for _, rs := range w.sets.stored {
-			template = rs.DeepCopy()
-			template.Status = appsv1.ReplicaSetStatus{Replicas: 3, ReadyReplicas: 3, AvailableReplicas: 3, ObservedGeneration: rs.Generation}
-			w.sets.put(template)
-		}
-		w.deployments.sync()
-		w.sets.sync()
+	w.deployment(1, func(d *appsv1.Deployment) { d.Spec.Strategy.Type = strategy })
+	w.settle(w.reconcileDeployment)
+	hashed := copied(w.sets.objects[w.onlySet()])
+	hashed.Generation = 1
+	hashed.Status = appsv1.ReplicaSetStatus{Replicas: 1, FullyLabeledReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1, ObservedGeneration: 1, TerminatingReplicas: new(int32)}
+	w.sets.put(hashed)
+	w.settle(w.reconcileDeployment)
+	w.pod("web", ownedBySet(hashed), func(pod *corev1.Pod) { pod.Labels = hashed.Labels })
+	d, pod := copied(w.deployments.objects["web"]), w.pods.objects["web"]
+	for i := range count - 1 {
+		d, set, pod := copied(d), copied(hashed), copied(pod)
+		d.Name, d.UID = fmt.Sprintf("web-%d", i), ""
+		d = w.deployments.put(d)
+		set.Name, set.UID = fmt.Sprintf("web-%d-%s", i, hashed.Labels[appsv1.DefaultDeploymentUniqueLabelKey]), ""
+		set.OwnerReferences = []metav1.OwnerReference{*ownedByDeployment(d)}
+		set = w.sets.put(set)
+		pod.Name, pod.UID, pod.OwnerReferences = set.Name+"-1", "", []metav1.OwnerReference{*ownedBySet(set)}
+		w.pods.put(pod)
 	}
-	w.deployment.Deployments, w.deployment.Sets = deployments, sets
-	var all, allSets []any
-	for i := range count {
-		d := w.deployments.stored["web"].DeepCopy()
-		d.Name, d.UID = fmt.Sprintf("web-%d", i), types.UID(fmt.Sprintf("d-%d", i))
-		d.Spec.Template = one.Spec.Template
-		rs := template.DeepCopy()
-		rs.Name, rs.UID = fmt.Sprintf("web-%d-%s", i, template.Labels[appsv1.DefaultDeploymentUniqueLabelKey]), types.UID(fmt.Sprintf("rs-%d", i))
-		rs.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}
-		all, allSets = append(all, d), append(allSets, rs)
-	}
-	if err := deployments.Replace(all, "1000000"); err != nil {
-		b.Fatal(err)
-	}
-	if err := sets.Replace(allSets, "1000000"); err != nil {
-		b.Fatal(err)
-	}
-	w.deployment.DeploymentClient = nil // nothing is written any more
-	return w.deployment, sets
+	w.show()
+	return w
 }
 
-// BenchmarkOneOfMany is what one change of a ReplicaSet's status costs its
-// Deployment: the owner is found, and decided about. The ratio is to the same
-// with one Deployment, in the same run.
+// BenchmarkOneOfMany is what a change of one ReplicaSet and of its Pod costs
+// among so many others of one namespace: who is concerned is found, and both
+// are decided about. times-one is the ratio to the same with one Deployment,
+// in the same run: it does not grow with their number.
 func BenchmarkOneOfMany(b *testing.B) {
-	var alone time.Duration
-	for _, count := range []int{1, 100, 10_000} {
-		b.Run(fmt.Sprintf("deployments=%d", count), func(b *testing.B) {
-			c, sets := manyDeployments(b, count)
-			items := sets.List()
-			if _, err := c.Reconcile(b.Context(), c.Owners(items[0].(*appsv1.ReplicaSet))[0]); err != nil {
-				b.Fatal(err)
-			}
-			b.ResetTimer()
-			for i := range b.N {
-				for _, k := range c.Owners(items[i%len(items)].(*appsv1.ReplicaSet)) {
-					c.Own.Look()
-					if _, err := c.Reconcile(b.Context(), k); err != nil {
-						b.Fatal(err)
-					}
+	for _, strategy := range []appsv1.DeploymentStrategyType{appsv1.RollingUpdateDeploymentStrategyType, appsv1.RecreateDeploymentStrategyType} {
+		var alone time.Duration
+		for _, count := range []int{1, 100, 10_000} {
+			b.Run(fmt.Sprintf("strategy=%s/deployments=%d", strategy, count), func(b *testing.B) {
+				w := manyDeployments(b, count, strategy)
+				pod := w.pods.objects["web"]
+				item, _, err := w.sets.cache.GetByKey("default/" + pod.OwnerReferences[0].Name)
+				if err != nil {
+					b.Fatal(err)
 				}
-			}
-			each := b.Elapsed() / time.Duration(b.N)
-			if count == 1 {
-				alone = each
-			}
-			if alone > 0 {
-				b.ReportMetric(float64(each)/float64(alone), "times-one")
-			}
-		})
+				set := item.(*appsv1.ReplicaSet)
+				w.asked()
+				for b.Loop() {
+					w.own.Look()
+					w.lookAt(w.setController.Owners(pod), w.setController.Reconcile)
+					w.lookAt(w.deploymentController.Owners(set), w.deploymentController.Reconcile)
+					w.deploymentController.Waiting(pod)
+				}
+				if len(w.requests) > 0 {
+					b.Fatalf("nothing was to be done, and there was %q", w.requests[0])
+				}
+				each := b.Elapsed() / time.Duration(b.N)
+				if count == 1 {
+					alone = each
+				}
+				if alone > 0 {
+					b.ReportMetric(float64(each)/float64(alone), "times-one")
+				}
+			})
+		}
 	}
 }

@@ -48,7 +48,7 @@ func TestADeploymentMakesItsSetOnceAndWaitsForItsCache(t *testing.T) {
 
 // takeName makes another ReplicaSet have the name that the Deployment's would.
 func takeName(w *world, change func(d *appsv1.Deployment, set *appsv1.ReplicaSet)) string {
-	trial := newWorld(w.T)
+	trial := newWorld(w.TB)
 	d := trial.deployment(3)
 	trial.settle(trial.reconcileDeployment)
 	name := trial.onlySet()

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,7 +25,7 @@ var (
 
 // world is an API with both controllers on it, one request after another.
 type world struct {
-	*testing.T
+	testing.TB
 	*server
 	deployments *api[*appsv1.Deployment]
 	sets        *api[*appsv1.ReplicaSet]
@@ -39,8 +40,8 @@ type world struct {
 	deploymentController *reconcile.Deployments
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, server: &server{}, now: start}
+func newWorld(t testing.TB) *world {
+	w := &world{TB: t, server: &server{}, now: start}
 	w.deployments, w.sets, w.pods = newAPI[*appsv1.Deployment](w.server, "Deployment"), newAPI[*appsv1.ReplicaSet](w.server, "ReplicaSet"), newAPI[*corev1.Pod](w.server, "Pod")
 	w.own = reconcile.NewOwnWrites(func(k reconcile.Key) { w.requeued = append(w.requeued, k) })
 	setClient := func(string) reconcile.Client[*appsv1.ReplicaSet] { return w.sets }
@@ -190,4 +191,14 @@ func ownedBySet(set *appsv1.ReplicaSet) *metav1.OwnerReference {
 
 func ownedByDeployment(d *appsv1.Deployment) *metav1.OwnerReference {
 	return metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))
+}
+
+// lookAt reconciles the one key that there is to be.
+func (w *world) lookAt(keys []reconcile.Key, look func(context.Context, reconcile.Key) (time.Time, error)) {
+	if len(keys) != 1 {
+		w.Fatalf("%d keys", len(keys))
+	}
+	if _, err := look(w.Context(), keys[0]); err != nil {
+		w.Fatal(err)
+	}
 }
