@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"coxswain.dev/cox/internal/apiserver/apitest"
 	"coxswain.dev/cox/internal/controllers"
@@ -20,12 +22,22 @@ import (
 // withQuota is a server with controllers, and a namespace "q" with a quota.
 func withQuota(t *testing.T, hard map[corev1.ResourceName]string) kubernetes.Interface {
 	t.Helper()
+	return withQuotaThrough(t, nil, hard)
+}
+
+// withQuotaThrough has the controllers' requests go through wrap first.
+func withQuotaThrough(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper, hard map[corev1.ResourceName]string) kubernetes.Interface {
+	t.Helper()
 	server := apitest.Start(t)
 	client := server.Client(t)
 	ctx, cancel := context.WithCancel(t.Context())
+	config := rest.CopyConfig(server.Admin())
+	if wrap != nil {
+		config.Wrap(wrap)
+	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- controllers.Run(ctx, controllers.Config{Client: server.Admin(), ClusterCA: server.CA()})
+		ended <- controllers.Run(ctx, controllers.Config{Client: config, ClusterCA: server.CA()})
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -27,16 +27,15 @@ func newSets(b *base, sets cache.SharedIndexInformer, component string, kind rec
 		RandomName: func() string { return rand.String(replicas.RandomLength) },
 		Together:   sideBySide,
 	}
-	l.reconcile = c.Reconcile
+	refused := refusedSets{c, l}
+	l.reconcile = refused.reconcile
 	if err := onAny(sets, func(obj metav1.Object) { l.queue.Add(keyOf(obj)) }); err != nil {
 		return nil, err
 	}
 	if err := onAny(pods, func(pod *corev1.Pod) { l.add(c.Owners(pod)) }); err != nil {
 		return nil, err
 	}
-	// A quota that frees is why a refused Pod may be made now.
-	quotas := b.Core().V1().ResourceQuotas().Informer()
-	if err := onAny(quotas, func(quota *corev1.ResourceQuota) { l.add(c.Failed(quota.Namespace)) }); err != nil {
+	if err := refused.watch(b.Core().V1().ResourceQuotas().Informer()); err != nil {
 		return nil, err
 	}
 	return l, watchOwn(l.own, sets, pods)

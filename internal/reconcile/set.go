@@ -83,6 +83,9 @@ func (c *Sets) Failed(namespace string) []Key {
 	return keys
 }
 
+// HasFailed tells whether a set could not make its Pods the last time.
+func (c *Sets) HasFailed(k Key) bool { return c.lastFailure(k) != nil }
+
 // Reconcile brings one set to where it should be. It returns when to look
 // again although nothing has changed; zero for never.
 func (c *Sets) Reconcile(ctx context.Context, k Key) (time.Time, error) {
