@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,9 +54,9 @@ type Front struct {
 	unread atomic.Bool
 	rules  rules
 
-	// on is true while there are Ingresses to serve.
-	on   atomic.Bool
-	wake chan struct{}
+	// backends are the Services (namespace/name) that Ingresses lead to.
+	backends atomic.Pointer[map[string]bool]
+	wake     chan struct{}
 }
 
 const (
@@ -83,7 +84,7 @@ func New(config Config) (*Front, error) {
 	}
 	f.secrets = secretWatch{client: config.Client, changed: f.readAgain}
 	f.shown.Store(&certificates{})
-	f.reports = reports{client: config.Client, log: f.log}
+	f.reports = reports{client: config.Client, log: f.log, news: make(chan struct{}, 1)}
 	f.doors = doors{handler: newHandler(f.pool, f.log), log: f.log, certificates: f.certificate}
 	for _, d := range []door{{address: config.HTTP}, {address: config.HTTPS, secure: true}} {
 		if d.address != "" {
@@ -99,91 +100,68 @@ func (f *Front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 
 // Run serves until ctx ends, and then waits for what is under way.
 func (f *Front) Run(ctx context.Context) error {
+	registrations, err := f.subscribe()
+	if err != nil {
+		return fmt.Errorf("ingress: %w", err)
+	}
 	var synced []cache.InformerSynced
-	for _, source := range []struct {
-		informer cache.SharedIndexInformer
-		changed  func()
-	}{{f.ingresses, f.readAgain}, {f.classes, f.readAgain}, {f.services, f.lookIfOn}, {f.slices, f.lookIfOn}} {
-		tell := func(any) { source.changed() }
-		registration, err := source.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: tell, UpdateFunc: func(_, now any) { tell(now) }, DeleteFunc: tell,
-		})
-		if err != nil {
-			return fmt.Errorf("ingress: %w", err)
-		}
-		defer source.informer.RemoveEventHandler(registration)
+	for informer, registration := range registrations {
+		defer informer.RemoveEventHandler(registration)
 		synced = append(synced, registration.HasSynced)
 	}
 	f.config.Informers.Start(ctx.Done())
-	defer f.reports.close()
+	var reporting sync.WaitGroup
+	defer reporting.Wait()
+	reporting.Go(func() { f.reports.run(ctx) })
 	defer f.doors.closing.Wait()
 	defer f.doors.shutAll()
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
 		return nil
 	}
 	f.unread.Store(true)
+	var next time.Time
 	for {
-		pause := f.update(ctx)
+		if f.unread.Swap(false) {
+			next = f.refresh(ctx)
+		} else {
+			f.pool.replace(f.serve())
+		}
 		var timer <-chan time.Time
-		if pause > 0 {
-			timer = time.After(pause)
+		if !next.IsZero() {
+			timer = time.After(time.Until(next))
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-f.wake:
 		case <-timer:
-			f.unread.Store(true) // one may be out of date by now
+			f.unread.Store(true)
 		}
 	}
 }
 
-// look makes Run look again.
-func (f *Front) look() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (f *Front) lookIfOn() {
-	if f.on.Load() {
-		f.look()
-	}
-}
-
-func (f *Front) readAgain() {
-	f.unread.Store(true)
-	f.look()
-}
-
-// update brings everything in line with what the API says, and returns when to
-// look again without being told, 0 for never.
-func (f *Front) update(ctx context.Context) time.Duration {
-	if f.unread.Swap(false) {
-		f.read(ctx)
-	}
+// refresh brings everything in line with what the API says, and returns when
+// to do so again without being told, zero for never.
+func (f *Front) refresh(ctx context.Context) (next time.Time) {
+	f.read(ctx)
+	f.pool.replace(f.serve())
 	if len(f.rules.ours) == 0 {
 		f.doors.shutAll()
-		f.pool.replace(served{})
-		f.reports.update(ctx, nil, nil, nil)
-		return 0
+		f.reports.tell(account{})
+		return time.Time{}
 	}
-	f.pool.replace(f.serve(f.rules.table))
-	problems := slices.Clone(f.rules.problems)
-	pause, addresses := machineLook, []netip.Addr(nil)
+	now := account{ours: f.rules.ours, problems: slices.Clone(f.rules.problems)}
+	next = time.Now().Add(machineLook)
 	err := f.doors.open(f.holder)
 	if err == nil {
-		addresses, err = f.addresses()
+		now.addresses, err = f.addresses()
 	}
 	if err != nil {
-		pause = retryPause
+		next = time.Now().Add(retryPause)
 		for _, ingress := range f.rules.ours {
-			problems = append(problems, Problem{Ingress: ingress, Reason: "NotListening", Message: err.Error()})
+			now.problems = append(now.problems, Problem{Ingress: ingress, Reason: "NotListening", Message: err.Error()})
 		}
 	}
-	if !f.reports.update(ctx, f.rules.ours, addresses, problems) {
-		pause = retryPause
-	}
-	return pause
+	f.reports.tell(now)
+	return next
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -17,11 +19,25 @@ import (
 	"k8s.io/client-go/tools/record"
 )
 
+// account is what is to be told of all Ingresses that are served.
+type account struct {
+	ours      []*networkingv1.Ingress
+	addresses []netip.Addr
+	problems  []Problem
+}
+
 // reports tell what becomes of each Ingress: its status, and events about what
-// is wrong with it.
+// is wrong with it. They work beside the front, which must not wait for the API
+// when a Pod leaves.
 type reports struct {
 	client kubernetes.Interface
 	log    *slog.Logger
+
+	mu   sync.Mutex
+	next account
+	// news has room for one signal that next has changed.
+	news chan struct{}
+
 	// known are the Ingresses that were served, with what was said of them.
 	known map[types.UID]*report
 	// broadcaster exists once there was something to say.
@@ -36,25 +52,57 @@ type report struct {
 	said   map[string]bool
 }
 
+// tell sets what is to be told, instead of what has not been told yet.
+func (r *reports) tell(now account) {
+	r.mu.Lock()
+	r.next = now
+	r.mu.Unlock()
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// run tells until ctx ends.
+func (r *reports) run(ctx context.Context) {
+	defer r.close()
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.news:
+		case <-retry:
+		}
+		r.mu.Lock()
+		now := r.next
+		r.mu.Unlock()
+		retry = nil
+		if !r.update(ctx, now) {
+			retry = time.After(retryPause)
+		}
+	}
+}
+
 // update says what is new, and writes every status that is not as it should
 // be. It is false if one could not be written.
-func (r *reports) update(ctx context.Context, ours []*networkingv1.Ingress, addresses []netip.Addr, problems []Problem) bool {
+func (r *reports) update(ctx context.Context, now account) bool {
 	before := r.known
 	r.known = map[types.UID]*report{}
-	status := statusOf(addresses)
-	for _, ingress := range ours {
+	status := statusOf(now.addresses)
+	for _, ingress := range now.ours {
 		r.known[ingress.UID] = &report{ingress: ingress, status: status, said: map[string]bool{}}
 	}
-	for _, problem := range problems {
-		now, was := r.known[problem.Ingress.UID], before[problem.Ingress.UID]
+	for _, problem := range now.problems {
+		current, was := r.known[problem.Ingress.UID], before[problem.Ingress.UID]
 		text := problem.Reason + ": " + problem.Message
-		if !now.said[text] && (was == nil || !was.said[text]) {
+		if !current.said[text] && (was == nil || !was.said[text]) {
 			r.event(problem)
 		}
-		now.said[text] = true
+		current.said[text] = true
 	}
 	written := true
-	for _, ingress := range ours {
+	for _, ingress := range now.ours {
 		written = r.write(ctx, ingress, status) && written
 	}
 	for uid, was := range before {

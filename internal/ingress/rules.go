@@ -18,11 +18,10 @@ type rules struct {
 	problems []Problem
 }
 
-// read reads Ingresses and certificates. From when there is an Ingress, a
-// change of any Pod behind it is a reason to look.
+// read reads Ingresses and certificates. From then on, a change of the Services
+// and Pods behind them is a reason to look.
 func (f *Front) read(ctx context.Context) {
 	ours := f.ours()
-	f.on.Store(len(ours) > 0)
 	wanted := f.config.HTTPS != "" && slices.ContainsFunc(ours, func(i *networkingv1.Ingress) bool { return len(i.Spec.TLS) > 0 })
 	if err := f.secrets.want(ctx, wanted); err != nil {
 		f.log.Error("watching certificates", "error", err)
@@ -30,6 +29,7 @@ func (f *Front) read(ctx context.Context) {
 	if len(ours) == 0 {
 		f.rules = rules{}
 		f.shown.Store(&certificates{})
+		f.backends.Store(nil)
 		return
 	}
 	table, problems := NewTable(ours)
@@ -41,6 +41,11 @@ func (f *Front) read(ctx context.Context) {
 	}
 	f.rules = rules{ours: ours, table: table, problems: problems}
 	f.shown.Store(shown)
+	services := map[string]bool{}
+	for b := range table.backends() {
+		services[b.Namespace+"/"+b.Service] = true
+	}
+	f.backends.Store(&services)
 }
 
 // ours are the Ingresses to serve, the oldest first.
@@ -63,14 +68,16 @@ func (f *Front) controllerOf(class string) string {
 	return item.(*networkingv1.IngressClass).Spec.Controller
 }
 
-// serve finds the Pods behind every Backend of a table.
-func (f *Front) serve(table *Table) served {
-	now := served{table: table, backends: map[Backend]endpoints{}}
-	for b := range table.backends() {
-		if _, known := now.backends[b]; known {
-			continue
+// serve finds the Pods behind every Backend.
+func (f *Front) serve() served {
+	if f.rules.table == nil {
+		return served{}
+	}
+	now := served{table: f.rules.table, backends: map[Backend]endpoints{}}
+	for b := range f.rules.table.backends() {
+		if _, known := now.backends[b]; !known {
+			now.backends[b] = lookUp(f.services.GetStore(), f.slices.GetIndexer(), b)
 		}
-		now.backends[b] = lookUp(f.services.GetStore(), f.slices.GetIndexer(), b)
 	}
 	return now
 }
