@@ -136,12 +136,12 @@ func TestWhoIsToBlameIsSaid(t *testing.T) {
 // The time for an answer begins when the request was sent: uploads may be slow.
 func TestASlowUploadIsNotLate(t *testing.T) {
 	e := newEntrance(t)
-	e.set(200*time.Millisecond, []target{pod(t, named("got it"))}, nil)
+	e.set(time.Second, []target{pod(t, named("got it"))}, nil)
 	reader, writer := io.Pipe()
 	go func() {
 		for range 5 {
 			io.WriteString(writer, "part")
-			time.Sleep(100 * time.Millisecond) // a slow client is what this is about
+			time.Sleep(300 * time.Millisecond) // a slow client is what this is about
 		}
 		writer.Close()
 	}()
