@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"coxswain.dev/cox/internal/rollout"
 )
 
@@ -18,6 +21,29 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			w.changeSet("web-0", []string{"replicas=2", "pods=2"})
 			w.changeDeployment([]string{fmt.Sprintf("image=v%d", sets-1)})
+			snapshot := rollout.Snapshot{Now: w.now, Deployment: w.deployment, ReplicaSets: w.sorted(), Pods: w.pods}
+			b.ReportAllocs()
+			for b.Loop() {
+				rollout.Decide(snapshot)
+			}
+		})
+	}
+}
+
+// BenchmarkDecideByPods is one decision of Recreate, which alone looks at
+// Pods, by the number of old ones that it waits for or that have ended.
+func BenchmarkDecideByPods(b *testing.B) {
+	for _, count := range []int{10, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("pods=%d", count), func(b *testing.B) {
+			w := newWorld()
+			w.changeSet("web-0", []string{"image=v1", "revision=1"})
+			w.changeDeployment([]string{"strategy=Recreate", "image=v2", fmt.Sprintf("replicas=%d", count)})
+			uid := w.sets["web-0"].UID
+			for i := range count {
+				w.pods[uid] = append(w.pods[uid], &corev1.Pod{
+					ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("web-0-%d", i)}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded},
+				})
+			}
 			snapshot := rollout.Snapshot{Now: w.now, Deployment: w.deployment, ReplicaSets: w.sorted(), Pods: w.pods}
 			b.ReportAllocs()
 			for b.Loop() {
