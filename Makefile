@@ -87,7 +87,7 @@ test: all
 FOR ?= 10m
 .PHONY: soak-traffic
 soak-traffic: all
-	CGO_ENABLED=0 $(GO) test -v -timeout 0 -run NoNewConnection ./test/traffic -traffic $(FOR)
+	CGO_ENABLED=0 $(GO) test -v -timeout 0 -run 'NoNewConnection|ThroughAnIngress' ./test/traffic -traffic $(FOR)
 
 BENCH ?= .
 .PHONY: bench
