@@ -6,8 +6,10 @@ import "errors"
 const (
 	// exitFailed is an error: nothing is known, nothing was done.
 	exitFailed = 1
-	// exitStopped is a plan that does not come to its end.
+	// exitStopped is a plan or a simulation that does not come to its end.
 	exitStopped = 2
+	// exitBroken is a simulation in which the controllers broke a rule.
+	exitBroken = 3
 )
 
 // errExit ends the program with a code when all has been said.

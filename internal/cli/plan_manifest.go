@@ -61,7 +61,7 @@ func readManifests(files []string, stdin io.Reader) ([]manifest, error) {
 			return all, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no Deployment in %s, only %s: cox plan foresees Deployments", strings.Join(files, ", "), kindsOf(all))
+	return nil, fmt.Errorf("there is no Deployment in %s, only %s: only Deployments roll", strings.Join(files, ", "), kindsOf(all))
 }
 
 func kindsOf(all []manifest) string {

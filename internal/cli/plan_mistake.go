@@ -50,6 +50,8 @@ func kindName(t reflect.Type) string {
 		return "mapping (key: value)"
 	case reflect.Slice:
 		return "list"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "whole number"
 	default:
 		return t.Kind().String()
 	}

@@ -24,6 +24,8 @@ type Deployments struct {
 	Events                  Recorder
 	Own                     *OwnWrites
 	Now                     func() time.Time
+	// Told, if there is one, hears of every action before it is applied.
+	Told func(action rollout.Action)
 
 	unanswered unanswered
 }
@@ -108,6 +110,9 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 	}
 	current := copyForWriting(d)
 	for _, action := range decision.Actions {
+		if c.Told != nil {
+			c.Told(action)
+		}
 		if err := c.apply(ctx, k, current, action); err != nil {
 			c.noteUnanswered(k, action, err)
 			return time.Time{}, fmt.Errorf("%s: %w", action.Why(), err)

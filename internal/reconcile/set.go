@@ -30,6 +30,8 @@ type Sets struct {
 	RandomName func() string
 	// Together calls f with 0 to count-1, side by side or in turn.
 	Together func(count int, f func(int))
+	// Told, if there is one, hears of every decision before it is applied.
+	Told func(set *replicas.Set, decision replicas.Decision)
 
 	// failed is why Pods of a set could not be made the last time.
 	mu     sync.Mutex
@@ -116,6 +118,9 @@ func (c *Sets) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 	}
 	snapshot := replicas.Snapshot{Now: c.Now(), Set: set, Pods: pods, Related: c.related(set)}
 	decision := replicas.Decide(snapshot)
+	if c.Told != nil {
+		c.Told(set, decision)
+	}
 	if err := c.claim(ctx, k, set, decision); err != nil {
 		return time.Time{}, err
 	}

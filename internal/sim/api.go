@@ -25,6 +25,9 @@ var resources = [kinds]schema.GroupResource{{Group: "apps", Resource: "deploymen
 func request[O any](w *World, of kind, verb, name string, writes bool, carryOut func() (O, error)) (O, error) {
 	var none O
 	fate := w.faults.meet(w, writes)
+	if w.recorder != nil && fate != fateFine {
+		w.recorder.meets()
+	}
 	if w.process.dead {
 		return none, context.Canceled
 	}
@@ -37,12 +40,14 @@ func request[O any](w *World, of kind, verb, name string, writes bool, carryOut 
 	}
 	if err != nil {
 		w.say("  %s %s %s: %v", verb, of, name, err)
+		w.record(of, verb, name, err)
 		return none, err
 	}
 	answer, err := carryOut()
 	if w.trace != nil && (writes || err != nil) {
 		w.say("  %s %s %s: %s", verb, of, name, outcome(err))
 	}
+	w.record(of, verb, name, err)
 	switch {
 	case fate == fateLost && err == nil:
 		w.say("  but the answer is lost")

@@ -23,5 +23,18 @@
 //	digest.go      64 bits for what tells them apart
 //	trace.go       what happened, for people
 //
+// A Scenario is the other way to use such a World: a user's own Deployment,
+// its updates, and faults by name, for `cox simulate`. The controllers act as
+// soon as they can, Pods take their time, and the Story says what happened.
+//
+//	scenario.go    what goes in and what comes out
+//	play.go        time goes by
+//	play_pods.go   Pods start and stop
+//	play_faults.go the faults that can be named
+//	recorder.go    the time line
+//	bounds.go      what a Deployment promises, and who broke it
+//	verdict.go     the end of it
+//	story_text.go  all of it, for people
+//
 // There is no goroutine and no clock here: a schedule is a plain computation.
 package sim

@@ -218,6 +218,9 @@ func (f *faults) beginAnew(w *World) bool {
 // one had last heard of it, or anywhere after that.
 func (w *World) restart(fresh bool) {
 	w.say("the controllers' process restarts")
+	if w.recorder != nil {
+		w.recorder.restarts()
+	}
 	skip(w, &w.deploymentCache, fresh)
 	skip(w, &w.setCache, fresh)
 	skip(w, &w.podCache, fresh)

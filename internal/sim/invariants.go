@@ -88,7 +88,7 @@ func (w *World) isBlind() bool {
 
 // belongs tells whether a Pod is one of the set's: labels can take it out.
 func belongs(pod *corev1.Pod, uid types.UID) bool {
-	return isControlledBy(pod, uid) && pod.Labels["app"] == web
+	return isControlledBy(pod, uid) && pod.Labels["app"] != takenOut
 }
 
 // fences are maxSurge and maxUnavailable, worked out apart from the core.
@@ -357,7 +357,7 @@ func (w *World) checkState() {
 		return
 	}
 	w.ghost.checked = w.sets.end()
-	d, exists := w.deployments.find(web)
+	d, exists := w.deployments.find(w.name)
 	if !exists {
 		w.ghost.total = 0
 		return

@@ -97,6 +97,9 @@ func newProcess(w *World) *process {
 			}
 		},
 	}
+	if w.recorder != nil {
+		p.deployments.Told, p.sets.Told = w.recorder.acts, w.recorder.sizes
+	}
 	for _, d := range w.deploymentCache.items {
 		p.deploymentQueue.add(reconcile.KeyOf(d))
 	}

@@ -13,7 +13,7 @@ import (
 
 // checkRest: a world at rest is exactly what its users want.
 func (w *World) checkRest() {
-	d, exists := w.deployments.find(web)
+	d, exists := w.deployments.find(w.name)
 	if !exists {
 		w.checkOrphans()
 		return

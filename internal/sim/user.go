@@ -204,10 +204,14 @@ func (w *World) somePod(do func(*corev1.Pod)) bool {
 	return false
 }
 
+// takenOut is the label of a Pod that a user took out of its set: one that no
+// manifest can have.
+const takenOut = "taken/out"
+
 // relabel takes a Pod out of its set's selector, or back in.
 func (w *World) relabel(pod *corev1.Pod) {
-	labels := map[string]string{"app": "debug", appsv1.DefaultDeploymentUniqueLabelKey: pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]}
-	if pod.Labels["app"] != web {
+	labels := map[string]string{"app": takenOut, appsv1.DefaultDeploymentUniqueLabelKey: pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]}
+	if pod.Labels["app"] == takenOut {
 		labels["app"] = web
 	} else {
 		w.ghost.lost(w, pod)

@@ -15,6 +15,10 @@ import (
 type World struct {
 	random *rand.Rand
 	trace  *trace
+	// recorder hears of what happens in a Scenario; nil in schedules.
+	recorder *recorder
+	// name is the Deployment's that everything is about.
+	name string
 
 	// elapsed is the time that has really passed; skew is how far the
 	// machine's clock is off.
@@ -43,7 +47,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // newWorld is an empty world whose controllers have just started.
 func newWorld(seed uint64, t *trace) *World {
-	w := &World{random: rand.New(rand.NewPCG(seed, 0xc0c5)), trace: t, version: 100, nodes: newNodes(), faults: newFaults(), ghost: newGhost()}
+	w := &World{random: rand.New(rand.NewPCG(seed, 0xc0c5)), trace: t, name: web, version: 100, nodes: newNodes(), faults: newFaults(), ghost: newGhost()}
 	w.deploymentCache.of, w.setCache.of, w.podCache.of = &w.deployments, &w.sets, &w.pods
 	w.process = newProcess(w)
 	return w
