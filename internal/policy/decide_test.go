@@ -15,7 +15,9 @@ import (
 	"coxswain.dev/cox/test/golden"
 )
 
-func TestScenarios(t *testing.T) { golden.Scenarios(t, func() *scene { return &scene{Snapshot{Node: "node"}} }) }
+func TestScenarios(t *testing.T) {
+	golden.Scenarios(t, func() *scene { return &scene{Snapshot{Node: "node"}} })
+}
 
 // scene is a Snapshot that statements build:
 //

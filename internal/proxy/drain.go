@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"sync"
@@ -51,9 +52,9 @@ func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
 	quietSince := time.Now()
 	poll := time.NewTicker(drainPoll)
 	defer poll.Stop()
-	// One more look is always taken: whoever asked for a way in before the rules
-	// changed may only now be on it.
-	for looked := false; !looked || len(before) > 0 && time.Since(quietSince) < quietTime; looked = true {
+	// Also where there is none: whoever asked for a way in before the rules
+	// changed may only now be on it, on a machine that is busy enough.
+	for time.Since(quietSince) < quietTime {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
@@ -71,15 +72,19 @@ func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
 	return nil
 }
 
-// busy tells whether something was sent between two looks.
+// busy tells whether something was sent between two looks, or a connection is
+// being made.
 func busy(before, now map[connection]uint64) bool {
 	for c, packets := range now {
-		if packets != before[c] {
+		if packets != before[c] || packets == opening {
 			return true
 		}
 	}
 	return false
 }
+
+// opening stands for the packets of a connection that is being made.
+const opening = math.MaxUint64
 
 // anyTranslated tells whether a connection was led to its server by a rule.
 func anyTranslated(connections map[connection]uint64) bool {
@@ -142,6 +147,9 @@ func openConnections() (map[netip.Addr]map[connection]uint64, error) {
 			open[c.server.Addr()] = to
 		}
 		to[c] = flow.Forward.Packets + flow.Reverse.Packets
+		if isOpening(flow) {
+			to[c] = opening
+		}
 	}
 	return open, nil
 }
@@ -160,10 +168,18 @@ func connectionOf(flow *netlink.ConntrackFlow) connection {
 
 // States of TCP in conntrack (enum tcp_conntrack of the kernel).
 const (
+	tcpSynSent  = 1
+	tcpSynRecv  = 2
 	tcpLastAck  = 6
 	tcpTimeWait = 7
 	tcpClose    = 8
 )
+
+// isOpening tells whether a connection is being made.
+func isOpening(flow *netlink.ConntrackFlow) bool {
+	tcp, known := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
+	return known && (tcp.State == tcpSynSent || tcp.State == tcpSynRecv)
+}
 
 // isOpen tells whether more may be sent over a connection.
 func isOpen(flow *netlink.ConntrackFlow) bool {

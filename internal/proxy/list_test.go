@@ -17,8 +17,9 @@ func TestTableCanBeListed(t *testing.T) {
 	c.service("plain", "10.96.0.21")
 	c.endpoints("web", a, b)
 	c.endpoints("plain", a, b)
-	c.awaitOffered(a.Addr)
-
+	if err := c.proxy.Routed(t.Context(), a.Addr, []string{"default/web", "default/plain"}); err != nil {
+		t.Fatal(err)
+	}
 	out, err := exec.Command("nft", "list", "ruleset").CombinedOutput()
 	if err != nil {
 		t.Fatalf("nft list ruleset: %v\n%s", err, out)

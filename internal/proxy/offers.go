@@ -117,7 +117,7 @@ func (p *Proxy) Routed(ctx context.Context, podIP netip.Addr, services []string)
 }
 
 // Unrouted returns when the rules in force no longer send new connections to
-// podIP, at once if they never did. It returns ctx's error if that comes
+// podIP, nor packets of UDP clients, at once if they never did. It returns ctx's error if that comes
 // first.
 //
 // A Pod that is the last endpoint of a Service goes on serving while it
@@ -127,7 +127,10 @@ func (p *Proxy) Unrouted(ctx context.Context, podIP netip.Addr) error {
 	for {
 		done, changed := p.offers.withdrawn(podIP)
 		if done {
-			return nil
+			// UDP clients have to be led elsewhere too.
+			if done, changed = p.forgetter.done(); done {
+				return nil
+			}
 		}
 		select {
 		case <-changed:

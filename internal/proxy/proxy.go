@@ -53,8 +53,9 @@ type Proxy struct {
 	// last in force.
 	unpublished map[string]routing.Rules
 
-	offers offers
-	looks  looks
+	offers    offers
+	looks     looks
+	forgetter *forgetter
 }
 
 // Retries of a transaction that failed begin at retryFirst and slow down to
@@ -88,6 +89,7 @@ func New(config Config) (*Proxy, error) {
 		disturbed:   make(chan struct{}, 1),
 	}
 	p.offers.init()
+	p.forgetter = newForgetter(p.log)
 	if err := p.sources.init(config.Informers, config.NodeName); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
@@ -114,7 +116,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return fmt.Errorf("proxy: watching the rules: %w", err)
 	}
 	defer monitor.stop()
+	var forgetting sync.WaitGroup
+	forgetting.Go(func() { p.forgetter.run(ctx) })
 	p.loop(ctx)
+	forgetting.Wait()
 	return nil
 }
 
@@ -186,7 +191,8 @@ func (p *Proxy) apply(rebuild bool) error {
 	if err != nil {
 		return err
 	}
-	p.kernel.forgetConnections(p.log)
+	// First what Unrouted asks about last.
+	p.forgetter.add(p.kernel.state.takeStale())
 	p.offers.publish(p.kernel.state.offered, p.unpublished)
 	clear(p.unpublished)
 	return nil

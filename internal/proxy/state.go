@@ -49,7 +49,7 @@ type state struct {
 	offers  map[netip.Addr]offer
 	// touched are the addresses whose offer changed in this transaction.
 	touched map[netip.Addr]struct{}
-	// stale are changed Frontends of UDP, for the next forgetConnections.
+	// stale are changed Frontends of UDP, for the next takeStale.
 	stale map[routing.Frontend]struct{}
 }
 

@@ -57,25 +57,25 @@ func connectAtRate(way Way, c *counter, end <-chan struct{}) {
 		case <-end:
 			return
 		case <-tick.C:
-			open.Go(func() { c.note(askOnce(way.Address)) })
+			open.Go(func() { c.note(askOnce(way)) })
 		}
 	}
 }
 
-func askOnce(address string) (began time.Time, from string, err error) {
+func askOnce(way Way) (began time.Time, from string, err error) {
 	began = time.Now()
-	conn, err := open(address)
+	conn, err := open(way)
 	if err != nil {
 		return began, "", err
 	}
 	defer conn.Close()
-	return began, conn.LocalAddr().String(), conn.ask()
+	return began, conn.from(), conn.ask()
 }
 
 // keepAsking sends one request after the other over a connection, and makes a
 // new one when that has ended.
 func keepAsking(way Way, c *counter, end <-chan struct{}) {
-	var conn *connection
+	var conn connection
 	defer func() {
 		if conn != nil {
 			conn.Close()
@@ -89,10 +89,10 @@ func keepAsking(way Way, c *counter, end <-chan struct{}) {
 		began, from := time.Now(), ""
 		var err error
 		if conn == nil {
-			conn, err = open(way.Address)
+			conn, err = open(way)
 		}
 		if err == nil {
-			from = conn.LocalAddr().String()
+			from = conn.from()
 			err = conn.ask()
 		}
 		c.note(began, from, err)

@@ -18,8 +18,12 @@ var duration = flag.Duration("traffic", 40*time.Second, "how long to send reques
 // compared is how long they are sent with the order switched off.
 const compared = 12 * time.Second
 
-// rate is of new connections, for each way.
-const rate = 200
+// rate is of new connections of HTTP, for each way; echoRate of those of other
+// protocols.
+const (
+	rate     = 200
+	echoRate = 25
+)
 
 // startService starts an instance with the sample application as a Service of
 // every kind, and returns the ways into it.
@@ -29,26 +33,56 @@ func startService(t *testing.T, flags ...string) (*harness.Instance, []Way) {
 	instance.ServeImages()
 	instance.Up()
 	instance.Kubectl("create", "-f", harness.Root()+"/examples/http-go/deployment.yaml")
+	instance.Kubectl("set", "env", "deployment/http-go", "ECHO=:8081")
 	instance.Kubectl("scale", "deployment", "http-go", "--replicas=4")
-	instance.Kubectl("expose", "deployment", "http-go", "--type=LoadBalancer", "--port=8088", "--target-port=8080")
+	instance.Apply(service)
 	instance.Kubectl("rollout", "status", "deployment", "http-go", "--timeout=120s")
 	instance.Kubectl("wait", "service/http-go", "--for=jsonpath={.status.loadBalancer.ingress[0].ip}", "--timeout=30s")
 	field := func(path string) string {
 		return instance.Kubectl("get", "service", "http-go", "-o", "jsonpath={"+path+"}")
 	}
-	cluster := field(".spec.clusterIP") + ":8088"
 	balanced := field(".status.loadBalancer.ingress[0].ip")
-	ways := []Way{
-		{Name: "ClusterIP, new connections", Address: cluster, PerSecond: rate},
-		{Name: "NodePort, new connections", Address: balanced + ":" + field(".spec.ports[0].nodePort"), PerSecond: rate},
-		{Name: "LoadBalancer, new connections", Address: balanced + ":8088", PerSecond: rate},
-		{Name: "ClusterIP, kept and idle", Address: cluster, Clients: 8, Pause: 700 * time.Millisecond},
-		{Name: "ClusterIP, kept and busy", Address: cluster, Clients: 4, Pause: 10 * time.Millisecond},
+	addresses := []struct{ name, web, echo string }{
+		{"ClusterIP", field(".spec.clusterIP") + ":8088", field(".spec.clusterIP") + ":8089"},
+		{"NodePort", balanced + ":" + field(".spec.ports[0].nodePort"), balanced + ":" + field(".spec.ports[1].nodePort")},
+		{"LoadBalancer", balanced + ":8088", balanced + ":8089"},
 	}
-	for _, way := range ways {
-		awaitAnswer(t, instance, way.Address)
+	var ways []Way
+	for _, a := range addresses {
+		awaitAnswer(t, instance, a.web)
+		ways = append(ways, Way{Name: a.name + ", new connections", Address: a.web, PerSecond: rate})
 	}
+	for _, a := range addresses {
+		ways = append(ways,
+			Way{Name: a.name + ", TCP echo, new connections", Protocol: TCP, Address: a.echo, PerSecond: echoRate},
+			Way{Name: a.name + ", UDP echo, new clients", Protocol: UDP, Address: a.echo, PerSecond: echoRate},
+			Way{Name: a.name + ", HTTP/2, kept and busy", Protocol: HTTP2, Address: a.web, Clients: 2, Pause: 20 * time.Millisecond})
+	}
+	ways = append(ways,
+		Way{Name: "ClusterIP, kept and idle", Address: addresses[0].web, Clients: 8, Pause: 700 * time.Millisecond},
+		Way{Name: "ClusterIP, kept and busy", Address: addresses[0].web, Clients: 4, Pause: 10 * time.Millisecond},
+		Way{Name: "ClusterIP, TCP echo, kept and busy", Protocol: TCP, Address: addresses[0].echo, Clients: 2, Pause: 20 * time.Millisecond},
+		Way{Name: "ClusterIP, UDP echo, kept and busy", Protocol: UDP, Address: addresses[0].echo, Clients: 2, Pause: 20 * time.Millisecond})
 	return instance, ways
+}
+
+// service leads to the sample application by every way and protocol.
+const service = `
+apiVersion: v1
+kind: Service
+metadata: {name: http-go}
+spec:
+  type: LoadBalancer
+  selector: {app: http-go}
+  ports:
+  - {name: web, port: 8088, targetPort: 8080}
+  - {name: echo, port: 8089, targetPort: 8081, nodePort: 31089}
+  - {name: echo-udp, port: 8089, targetPort: 8081, nodePort: 31089, protocol: UDP}
+`
+
+// isNew tells whether a way is of new connections, none of which may fail.
+func isNew(r Report) bool {
+	return strings.HasSuffix(r.Name, "new connections") || strings.HasSuffix(r.Name, "new clients")
 }
 
 // awaitAnswer waits until a way answers for the first time.
@@ -131,7 +165,7 @@ func TestNoNewConnectionFails(t *testing.T) {
 	reports := finish()
 	t.Logf("%d changes\n%s%s", len(phases), table(reports), losses(reports, phases))
 	for _, r := range reports {
-		if strings.HasSuffix(r.Name, "new connections") && (r.Failed() > 0 || r.Answers == 0) {
+		if isNew(r) && (r.Failed() > 0 || r.Answers == 0) {
 			t.Errorf("%s: %d failed of %d", r.Name, r.Failed(), r.Failed()+r.Answers)
 		}
 	}
@@ -147,7 +181,7 @@ func TestWithoutTheOrderConnectionsFail(t *testing.T) {
 	t.Logf("%d changes, with the order switched off\n%s", len(phases), table(reports))
 	failed := 0
 	for _, r := range reports {
-		if strings.HasSuffix(r.Name, "new connections") {
+		if isNew(r) {
 			failed += r.Failed()
 		}
 	}

@@ -1,14 +1,10 @@
 package traffic
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +17,8 @@ const requestLimit = 5 * time.Second
 type Way struct {
 	// Name is shown in reports.
 	Name string
+	// Protocol is what is spoken.
+	Protocol Protocol
 	// Address is host:port.
 	Address string
 	// PerSecond is how many new connections are made, one request on each.
@@ -29,6 +27,18 @@ type Way struct {
 	Clients int
 	Pause   time.Duration
 }
+
+// Protocol is what a way speaks.
+type Protocol string
+
+// The protocols. HTTP2 is without TLS, and known of before; TCP and UDP send
+// something and want it back.
+const (
+	HTTP1 Protocol = ""
+	HTTP2 Protocol = "HTTP/2"
+	TCP   Protocol = "TCP"
+	UDP   Protocol = "UDP"
+)
 
 // Report is what became of the requests over one way.
 type Report struct {
@@ -98,48 +108,4 @@ func kindOf(err error) string {
 	default:
 		return err.Error()
 	}
-}
-
-// connection is one to a server of HTTP/1.1, without any retries.
-type connection struct {
-	net.Conn
-	answers *bufio.Reader
-}
-
-func open(address string) (*connection, error) {
-	conn, err := net.DialTimeout("tcp", address, requestLimit)
-	if err != nil {
-		return nil, err
-	}
-	return &connection{conn, bufio.NewReader(conn)}, nil
-}
-
-// ask sends one request and reads its answer, whole.
-func (c *connection) ask() error {
-	if err := c.SetDeadline(time.Now().Add(requestLimit)); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: traffic\r\n\r\n"); err != nil {
-		return err
-	}
-	answer, err := http.ReadResponse(c.answers, nil)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && (answer.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), "Welcome!")) {
-		err = fmt.Errorf("answer %s: %q", answer.Status, body)
-	}
-	return err
-}
-
-// hasEnded tells whether the server has closed an idle connection, as every
-// client looks before it sends.
-func (c *connection) hasEnded() bool {
-	if err := c.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
-		return true
-	}
-	_, err := c.answers.Peek(1)
-	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
