@@ -221,6 +221,7 @@ func (w *World) restart(fresh bool) {
 	if w.recorder != nil {
 		w.recorder.restarts()
 	}
+	w.forgive()
 	skip(w, &w.deploymentCache, fresh)
 	skip(w, &w.setCache, fresh)
 	skip(w, &w.podCache, fresh)

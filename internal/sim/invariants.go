@@ -86,6 +86,14 @@ func (w *World) isBlind() bool {
 	return w.deploymentCache.seen < w.ghost.blind[kindDeployment] || w.setCache.seen < w.ghost.blind[kindSet] || w.podCache.seen < w.ghost.blind[kindPod]
 }
 
+// forgive takes what was written blindly as it is: the process ends that could
+// not know better, and the next may see at once.
+func (w *World) forgive() {
+	if d, exists := w.deployments.find(w.name); exists && w.isBlind() {
+		w.ghost.total = w.totalReplicas(d.UID)
+	}
+}
+
 // belongs tells whether a Pod is one of the set's: labels can take it out.
 func belongs(pod *corev1.Pod, uid types.UID) bool {
 	return isControlledBy(pod, uid) && pod.Labels["app"] != takenOut
