@@ -104,7 +104,11 @@ func drawAnything(t *rapid.T) rollout.Snapshot {
 func TestAnythingIsDecidedAbout(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawAnything(t)
+		given := slices.Clone(s.ReplicaSets)
 		decision := rollout.Decide(s)
+		if !slices.Equal(given, s.ReplicaSets) {
+			t.Fatal("the ReplicaSets that it was given are in another order")
+		}
 		for _, action := range decision.Actions {
 			switch a := action.(type) {
 			case rollout.Update:
