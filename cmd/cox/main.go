@@ -1,6 +1,6 @@
 // Command cox runs Kubernetes Deployments on one machine in one program.
 //
-// Usage: cox up|down|status|plan|simulate|rollout|kubectl|images|reset|version
+// Usage: cox up|down|status|plan|simulate|rollout|net|kubectl|images|reset|version
 package main
 
 import (
@@ -54,7 +54,7 @@ any other client of the Kubernetes API.
 	command.CompletionOptions.HiddenDefaultCmd = true
 	command.AddCommand(
 		upCommand(config), downCommand(config), statusCommand(config),
-		cli.PlanCommand(), cli.SimulateCommand(), cli.RolloutCommand(),
+		cli.PlanCommand(), cli.SimulateCommand(), cli.RolloutCommand(), cli.NetCommand(),
 		imagesCommand(config), resetCommand(config), kubectlCommand(), versionCommand(config),
 	)
 	return command

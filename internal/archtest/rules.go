@@ -39,7 +39,7 @@ var layers = []layer{
 		"internal/dns", "internal/etcd", "internal/ingress", "internal/network", "internal/proxy", "internal/registry",
 	}},
 	{"the simulator", []string{"internal/sim"}},
-	{"shared by drivers", []string{"internal/cni", "internal/plan", "internal/reconcile"}},
+	{"shared by drivers", []string{"internal/cni", "internal/diagnose", "internal/plan", "internal/reconcile"}},
 	{"cores: pure", cores},
 }
 

@@ -164,7 +164,7 @@ func (c *cluster) run(stdin io.Reader, args ...string) string {
 
 func runCommand(stdin io.Reader, args ...string) (string, error) {
 	root := &cobra.Command{Use: "cox", SilenceUsage: true, SilenceErrors: true}
-	root.AddCommand(cli.PlanCommand(), cli.SimulateCommand(), cli.RolloutCommand())
+	root.AddCommand(cli.PlanCommand(), cli.SimulateCommand(), cli.RolloutCommand(), cli.NetCommand())
 	var out bytes.Buffer
 	root.SetArgs(args)
 	root.SetIn(stdin)

@@ -6,7 +6,8 @@ import "errors"
 const (
 	// exitFailed is an error: nothing is known, nothing was done.
 	exitFailed = 1
-	// exitStopped is a plan or a simulation that does not come to its end.
+	// exitStopped is a plan or a simulation that does not come to its end, or a
+	// Service that does not answer.
 	exitStopped = 2
 	// exitBroken is a simulation in which the controllers broke a rule.
 	exitBroken = 3

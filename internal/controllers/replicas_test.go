@@ -114,9 +114,13 @@ func TestAdoptionAndReleaseKeepOtherOwners(t *testing.T) {
 		}
 		return err
 	})
-	if pods := settled(t, client, 1); len(pods) != 2 {
-		t.Errorf("%d Pods, not the stray one and its replacement", len(pods))
-	}
+	eventually(t, func() error {
+		pods, err := client.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{})
+		if err == nil && len(pods.Items) != 2 {
+			err = fmt.Errorf("%d Pods, not the stray one and its replacement", len(pods.Items))
+		}
+		return err
+	})
 }
 
 func TestEventsOfASet(t *testing.T) {

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"coxswain.dev/cox/internal/diagnose"
+)
+
+// netOptions are the flags of cox net and cox net check.
+type netOptions struct {
+	connection *connection
+	all        bool
+	output     string
+}
+
+func (o *netOptions) add(command *cobra.Command) {
+	o.connection = addConnection(command.Flags())
+	command.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "look into every namespace")
+	command.Flags().StringVarP(&o.output, "output", "o", "", "`json` instead of text")
+}
+
+// NetCommand is `cox net`: where Services lead, and why not.
+func NetCommand() *cobra.Command {
+	var options netOptions
+	command := &cobra.Command{
+		Use:   "net [SERVICE]",
+		Short: "Show where Services lead, and find what is wrong with them",
+		Long: `Show where Services lead: each port with its endpoints, the Pods behind them,
+and how those are: ready, routed (the proxy leads to it), draining, not ready.
+
+cox net check says in words what keeps a Service from answering.`,
+		Example: `  cox net
+  cox net http-go
+  cox net check -A`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			return options.run(command, args, printWays)
+		},
+	}
+	options.add(command)
+	command.AddCommand(netCheckCommand())
+	return command
+}
+
+func netCheckCommand() *cobra.Command {
+	var options netOptions
+	command := &cobra.Command{
+		Use:   "check [SERVICE]",
+		Short: "Say what keeps Services from answering",
+		Long: `Say what keeps Services from answering, and what to do: selectors that fit no
+Pod, target ports that no container declares, Pods that are not ready,
+NetworkPolicies that let nobody in, load balancers without an address. The exit
+code is 2 if something is wrong.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			return options.run(command, args, printFindings)
+		},
+	}
+	options.add(command)
+	return command
+}
+
+// run gathers Services and has them printed.
+func (o *netOptions) run(command *cobra.Command, args []string, printThem func(io.Writer, []netService, bool) error) error {
+	if o.output != "" && o.output != "json" {
+		return fmt.Errorf("--output: %q is not known: json, or nothing for text", o.output)
+	}
+	s, err := o.connection.open(command.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
+	services, err := s.netServices(command.Context(), o.all, name)
+	if err != nil {
+		return s.explain(err)
+	}
+	return printThem(command.OutOrStdout(), services, o.output == "json")
+}
+
+// printWays prints a line for each port and endpoint.
+func printWays(to io.Writer, services []netService, asJSON bool) error {
+	if asJSON {
+		return writeJSON(to, services)
+	}
+	if len(services) == 0 {
+		_, err := fmt.Fprintln(to, "There is no Service.")
+		return err
+	}
+	out := tabwriter.NewWriter(to, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(out, "NAMESPACE\tSERVICE\tTYPE\tADDRESS\tPORT\tENDPOINT\tPOD\tSTATE")
+	for _, service := range services {
+		for _, way := range service.Ways {
+			fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", service.Namespace, service.Name, service.Type, service.Address,
+				way.Port, way.Endpoint, way.Pod, way.State)
+		}
+	}
+	return out.Flush()
+}
+
+// printFindings prints what is wrong.
+func printFindings(to io.Writer, services []netService, asJSON bool) error {
+	found := 0
+	for _, service := range services {
+		found += len(service.Findings)
+	}
+	if asJSON {
+		if err := writeJSON(to, services); err != nil {
+			return err
+		}
+	} else {
+		for _, service := range services {
+			printService(to, service)
+		}
+		if found == 0 {
+			fmt.Fprintf(to, "Nothing is wrong. Services looked at: %d\n", len(services))
+		}
+	}
+	if found > 0 {
+		return errExit(exitStopped)
+	}
+	return nil
+}
+
+func printService(to io.Writer, service netService) {
+	for _, finding := range service.Findings {
+		fmt.Fprintf(to, "service/%s -n %s: %s\n    %s\n", service.Name, service.Namespace, finding.Problem, finding.Advice)
+	}
+}
+
+func writeJSON(to io.Writer, what any) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(what)
+}
+
+// netService is a Service with where it leads.
+type netService struct {
+	Namespace string             `json:"namespace"`
+	Name      string             `json:"name"`
+	Type      string             `json:"type"`
+	Address   string             `json:"address"`
+	Ways      []netWay           `json:"ways"`
+	Findings  []diagnose.Finding `json:"findings"`
+}
+
+// netWay is one port that leads to one endpoint, or to none.
+type netWay struct {
+	Port     string `json:"port"`
+	Endpoint string `json:"endpoint"`
+	Pod      string `json:"pod"`
+	State    string `json:"state"`
+}
+
+// netServices are all Services of the namespaces meant, or one.
+func (s *session) netServices(ctx context.Context, all bool, name string) ([]netService, error) {
+	namespace := s.namespace
+	if all {
+		namespace = ""
+	}
+	around, err := s.lookAround(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var found []netService
+	for i := range around.services {
+		if service := &around.services[i]; name == "" || service.Name == name {
+			found = append(found, around.describe(service))
+		}
+	}
+	if name != "" && len(found) == 0 {
+		return nil, fmt.Errorf("services %q not found in the namespace %s%s", name, s.namespace, around.nearName(name))
+	}
+	return found, nil
+}
