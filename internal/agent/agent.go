@@ -51,6 +51,9 @@ type Config struct {
 	Informers informers.SharedInformerFactory
 	// Router is asked before a Pod is stopped; nil if nothing routes to Pods.
 	Router Router
+	// Guard is asked before a container is started; nil if nobody keeps
+	// NetworkPolicies.
+	Guard  Guard
 	Logger *slog.Logger
 }
 
@@ -64,6 +67,13 @@ type Router interface {
 	// Drained returns when the connections that were led to the address are
 	// closed, or idle.
 	Drained(ctx context.Context, podIP netip.Addr) error
+}
+
+// Guard keeps NetworkPolicies.
+type Guard interface {
+	// Judged returns when connections of the Pod with this address are let
+	// through as NetworkPolicies say. Before that they may all be shut.
+	Judged(ctx context.Context, podIP netip.Addr) error
 }
 
 // Agent runs the Pods of a node.

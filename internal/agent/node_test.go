@@ -154,7 +154,7 @@ func (n *node) start(t testing.TB) {
 	agent, err := New(Config{
 		Client: n.client, NodeName: "node", NodeIP: "10.251.0.1", RuntimeEndpoint: n.engine.Endpoint(), OwnLabels: map[string]string{"owner": "this test"},
 		DataDir: filepath.Join(n.dir, "data"), LogDir: filepath.Join(n.dir, "data/logs"),
-		ClusterDNS: netip.MustParseAddr("10.250.0.10"), ClusterDomain: "cluster.local", PodCIDR: podCIDR, Router: n.router,
+		ClusterDNS: netip.MustParseAddr("10.250.0.10"), ClusterDomain: "cluster.local", PodCIDR: podCIDR, Router: n.router, Guard: n.router,
 		Logger: logger,
 	})
 	if err != nil {
@@ -176,11 +176,11 @@ func (n *node) start(t testing.TB) {
 type recordingRouter struct {
 	mu    sync.Mutex
 	asked map[question]time.Time
-	// route, hold and drain, if not nil, are waited for.
-	route, hold, drain chan struct{}
+	// route, hold, drain and judge, if not nil, are waited for.
+	route, hold, drain, judge chan struct{}
 }
 
-// question is Routed, Unrouted or Drained, of an address.
+// question is Routed, Unrouted, Drained or Judged, of an address.
 type question struct {
 	name string
 	ip   netip.Addr
@@ -196,6 +196,10 @@ func (r *recordingRouter) Unrouted(ctx context.Context, ip netip.Addr) error {
 
 func (r *recordingRouter) Drained(ctx context.Context, ip netip.Addr) error {
 	return r.wait(ctx, question{"drained", ip}, func() chan struct{} { return r.drain })
+}
+
+func (r *recordingRouter) Judged(ctx context.Context, ip netip.Addr) error {
+	return r.wait(ctx, question{"judged", ip}, func() chan struct{} { return r.judge })
 }
 
 // wasAsked tells whether a question was asked.

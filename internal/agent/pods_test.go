@@ -238,6 +238,32 @@ func routedStatus(pod *corev1.Pod) corev1.ConditionStatus {
 	return ""
 }
 
+func TestAContainerStartsWhenPoliciesAreDecidedAbout(t *testing.T) {
+	n := theNode(t)
+	judge := make(chan struct{})
+	n.router.mu.Lock()
+	n.router.judge = judge
+	n.router.mu.Unlock()
+	n.create(t, n.box("judged", "forever"))
+	pod := n.await(t, "judged", "an address", func(pod *corev1.Pod) bool { return pod.Status.PodIP != "" })
+	asked := question{"judged", netip.MustParseAddr(pod.Status.PodIP)}
+	within(t, "the guard is asked", func() bool { return n.router.wasAsked(asked) })
+	now, err := n.client.CoreV1().Pods("default").Get(t.Context(), "judged", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.router.mu.Lock()
+	inTime := time.Since(n.router.asked[asked]) < guardLimit
+	n.router.judge = nil
+	n.router.mu.Unlock()
+	if running := now.Status.ContainerStatuses[0].State.Running; running != nil && inTime {
+		t.Errorf("the container runs since %v, before the guard has answered", running.StartedAt)
+	}
+	close(judge)
+	n.await(t, "judged", "Ready", isReady)
+	n.remove(t, "judged", 0)
+}
+
 func TestADeletedPodIsUnroutedFirst(t *testing.T) {
 	n := theNode(t)
 	pod := n.box("graceful", "on-term=bye", "forever")

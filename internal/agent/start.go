@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -74,11 +76,35 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, start podl
 	w.mu.Lock()
 	w.started[id] = true
 	w.mu.Unlock()
+	w.awaitGuard(ctx, pod)
 	if err := a.runtime.StartContainer(w.ctx, id); err != nil {
 		return fail(reasonRunError, true, err)
 	}
 	event(corev1.EventTypeNormal, "Started", "Container started")
 	return w.postStart(ctx, pod, c, id)
+}
+
+// guardLimit bounds how long a container waits for NetworkPolicies.
+const guardLimit = 2 * time.Second
+
+// awaitGuard waits until what the container is about to send is judged: before
+// that it would be lost, and sent again only after a second.
+func (w *worker) awaitGuard(ctx context.Context, pod *corev1.Pod) {
+	w.mu.Lock()
+	status := w.status
+	w.mu.Unlock()
+	if w.agent.config.Guard == nil || pod.Spec.HostNetwork || status == nil {
+		return
+	}
+	ip, err := netip.ParseAddr(status.PodIP)
+	if err != nil {
+		return // without an address there is nothing to wait for
+	}
+	ctx, cancel := context.WithTimeout(ctx, guardLimit)
+	defer cancel()
+	if err := w.agent.config.Guard.Judged(ctx, ip); err != nil {
+		w.log.Warn("a container starts before NetworkPolicies are decided about for its Pod; until then its connections are lost", "error", err)
+	}
 }
 
 // postStart runs the hook. If it fails, the container is killed.

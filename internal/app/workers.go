@@ -57,41 +57,42 @@ func (i *instance) startWorkers(ctx context.Context) error {
 			ReservedPorts: []int32{int32(i.port)},
 		})
 	})
-	router, err := i.startServices(ctx, client, shared)
+	router, guard, err := i.startServices(ctx, client, shared)
 	if err != nil {
 		return err
 	}
-	return i.startAgent(ctx, router)
+	return i.startAgent(ctx, router, guard)
 }
 
-// startServices starts the Service rules and the DNS server.
-func (i *instance) startServices(ctx context.Context, client kubernetes.Interface, shared informers.SharedInformerFactory) (agent.Router, error) {
+// startServices starts the Service rules, which keep NetworkPolicies too, and
+// the DNS server.
+func (i *instance) startServices(ctx context.Context, client kubernetes.Interface, shared informers.SharedInformerFactory) (agent.Router, agent.Guard, error) {
 	rules, err := proxy.New(proxy.Config{
 		Informers: shared, NodeName: i.NodeName, PodCIDR: i.pods, ServiceCIDR: i.services, Gateway: i.gateway,
 		Logger: i.log.With("part", "proxy"),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	i.spawn(ctx, &i.workers, "the Service rules", rules.Run)
 	if err := dns.EnsureService(ctx, client, i.dns, i.gateway); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	names, err := dns.New(dns.Config{
 		Informers: shared, Listen: netip.AddrPortFrom(i.gateway, dnsPort), ServiceIP: i.dns, Domain: ClusterDomain,
 		PodCIDR: i.pods, ServiceCIDR: i.services, Logger: i.log.With("part", "dns"),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	i.spawn(ctx, &i.workers, "the DNS server", names.Run)
 	front, err := i.startIngress(ctx, client, shared)
 	if err != nil || front == nil {
-		return rules, err
+		return rules, rules, err
 	}
 	// The front first: what it waits for are whole requests, and its own
 	// connections are closed when the rules' are looked at.
-	return routers{front, rules}, nil
+	return routers{front, rules}, rules, nil
 }
 
 // startIngress starts the front for Ingresses; nil if it is switched off.
@@ -113,7 +114,7 @@ func (i *instance) startIngress(ctx context.Context, client kubernetes.Interface
 	return front, nil
 }
 
-func (i *instance) startAgent(ctx context.Context, router agent.Router) error {
+func (i *instance) startAgent(ctx context.Context, router agent.Router, guard agent.Guard) error {
 	client, err := i.clientset("system:node:"+i.NodeName, mastersGroup)
 	if err != nil {
 		return err
@@ -137,6 +138,7 @@ func (i *instance) startAgent(ctx context.Context, router agent.Router) error {
 		ClusterDomain:   ClusterDomain,
 		PodCIDR:         i.pods,
 		Router:          router,
+		Guard:           guard,
 		Logger:          i.log.With("part", "agent"),
 	})
 	if err != nil {

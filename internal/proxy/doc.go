@@ -26,7 +26,8 @@
 // one for each isolated Pod and direction, found by the Pod's address in a map:
 // a connection costs the rules of its own two Pods, however many policies there
 // are, and packets of known connections nothing. Pods that were not decided
-// about yet are shut while there is any policy. See guards.go.
+// about yet are shut while there is any policy, and their containers start when
+// they have been (Judged). See guards.go.
 //
 // # The life of the rules
 //

@@ -1,8 +1,8 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/netip"
 	"slices"
@@ -68,11 +68,11 @@ func (g *guards) chain(name string, egress bool, allows []policy.Allow) string {
 	return name
 }
 
-// peersName is the same for the same ranges, and another for others.
+// peersName is the same for the same ranges, and another for others: the hash
+// is one for which nobody can find ranges that get another's name.
 func peersName(ranges []policy.Range) string {
-	hash := fnv.New64a()
-	fmt.Fprint(hash, ranges)
-	return fmt.Sprintf("peers-%016x", hash.Sum64())
+	hash := sha256.Sum256([]byte(fmt.Sprint(ranges)))
+	return fmt.Sprintf("peers-%x", hash[:8])
 }
 
 // guardElements are the elements of the sets that say who is known and whose

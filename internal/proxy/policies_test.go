@@ -130,8 +130,46 @@ func TestAPodIsNotOpenBecauseItIsNew(t *testing.T) {
 	c.policy("other", `{podSelector: {matchLabels: {name: nobody}}}`)
 	address := netip.AddrPortFrom(web.Addr, 8080).String()
 	c.await(client.Dial, "tcp", address, false)
+	if done, _ := c.proxy.judgements.has(web.Addr); done {
+		t.Error("a Pod that the API does not know yet is said to be decided about")
+	}
 	c.apiPod(web)
-	c.await(client.Dial, "tcp", address, true)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	if err := c.proxy.Judged(ctx, web.Addr); err != nil {
+		t.Fatal(err)
+	}
+	mustAsk(t, client.Dial, "tcp", address)
+}
+
+func TestPoliciesOfBlocksAndPorts(t *testing.T) {
+	c := startCluster(t)
+	web, friend, stranger := c.NewPod(t, "web"), c.NewPod(t, "friend"), c.NewPod(t, "stranger")
+	for _, pod := range []*networktest.Pod{web, friend, stranger} {
+		c.apiPod(pod)
+	}
+	web.ServeNames(t, 8080)
+	web.ServeNames(t, 9090)
+	at := func(port uint16) string { return netip.AddrPortFrom(web.Addr, port).String() }
+
+	t.Log("everybody but stranger, from port 9000 to 9100, by UDP")
+	c.policy("web", `{podSelector: {matchLabels: {name: web}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [`+stranger.Addr.String()+`/32]}}],
+  ports: [{protocol: UDP, port: 9000, endPort: 9100}]}]}`)
+	c.await(stranger.Dial, "udp", at(9090), false)
+	mustAsk(t, friend.Dial, "udp", at(9090))
+	for _, refused := range []struct{ network, address string }{{"tcp", at(9090)}, {"udp", at(8080)}} {
+		if name, _, err := ask(friend.Dial, refused.network, refused.address); err == nil {
+			t.Errorf("%s %s: %s answered", refused.network, refused.address, name)
+		}
+	}
+
+	t.Log("everybody, at any port of TCP")
+	c.policy("web", `{podSelector: {matchLabels: {name: web}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{protocol: TCP}]}]}`)
+	c.await(stranger.Dial, "tcp", at(8080), true)
+	mustAsk(t, friend.Dial, "tcp", at(9090))
+	if name, _, err := ask(friend.Dial, "udp", at(9090)); err == nil {
+		t.Errorf("%s answered by UDP", name)
+	}
 }
 
 // A table that somebody has flushed is never without the policies again.

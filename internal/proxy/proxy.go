@@ -53,9 +53,10 @@ type Proxy struct {
 	// last in force.
 	unpublished map[string]routing.Rules
 
-	offers    offers
-	looks     looks
-	forgetter *forgetter
+	offers     offers
+	looks      looks
+	judgements judgements
+	forgetter  *forgetter
 }
 
 // Retries of a transaction that failed begin at retryFirst and slow down to
@@ -89,6 +90,7 @@ func New(config Config) (*Proxy, error) {
 		disturbed:   make(chan struct{}, 1),
 	}
 	p.offers.init()
+	p.judgements.changed = make(chan struct{})
 	p.forgetter = newForgetter(p.log)
 	if err := p.sources.init(config.Informers, config.NodeName); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
@@ -191,6 +193,7 @@ func (p *Proxy) apply(rebuild bool) error {
 	if err != nil {
 		return err
 	}
+	p.judgements.publish(p.kernel.guards)
 	// First what Unrouted asks about last.
 	p.forgetter.add(p.kernel.state.takeStale())
 	p.offers.publish(p.kernel.state.offered, p.unpublished)

@@ -22,6 +22,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b10\.(9[6-9]|10\d|11[01])\.\d+\.\d+\b`), "SERVICE-IP"},
 	{regexp.MustCompile(`\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w+ \d{4} \d\d:\d\d:\d\d [+-]\d{4}`), "TIME"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+`), "TIME"},
 	// A column's age, not the "delay=0s" of a probe.
 	{regexp.MustCompile(`(?m)(^|[ \t(])(\d+h)?(\d+m)?\d+s\b`), "${1}AGE"},
 	{regexp.MustCompile(`(?m)(^|[ \t(])\d+m\b`), "${1}AGE"},
