@@ -60,7 +60,17 @@ func Decide(s Snapshot) map[netip.Addr]Isolation {
 type world struct {
 	pods       []networked
 	namespaces map[string]labels.Set
-	policies   map[string][]*networkingv1.NetworkPolicy
+	policies   map[string][]selecting
+	// found and merged have what rules mean, which is the same for every Pod
+	// that their policy selects.
+	found  map[*networkingv1.NetworkPolicyPeer][]networked
+	merged map[*networkingv1.NetworkPolicyIngressRule][]Range
+}
+
+// selecting is a policy with its selector, read once.
+type selecting struct {
+	*networkingv1.NetworkPolicy
+	selector labels.Selector
 }
 
 // networked is a Pod with an address of its own.
@@ -70,7 +80,10 @@ type networked struct {
 }
 
 func newWorld(s Snapshot) *world {
-	w := &world{namespaces: map[string]labels.Set{}, policies: map[string][]*networkingv1.NetworkPolicy{}}
+	w := &world{
+		namespaces: map[string]labels.Set{}, policies: map[string][]selecting{},
+		found: map[*networkingv1.NetworkPolicyPeer][]networked{}, merged: map[*networkingv1.NetworkPolicyIngressRule][]Range{},
+	}
 	for _, pod := range s.Pods {
 		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 		addr, err := netip.ParseAddr(pod.Status.PodIP)
@@ -82,7 +95,7 @@ func newWorld(s Snapshot) *world {
 		w.namespaces[namespace.Name] = namespace.Labels
 	}
 	for _, policy := range s.Policies {
-		w.policies[policy.Namespace] = append(w.policies[policy.Namespace], policy)
+		w.policies[policy.Namespace] = append(w.policies[policy.Namespace], selecting{policy, read(&policy.Spec.PodSelector)})
 	}
 	return w
 }
@@ -90,16 +103,16 @@ func newWorld(s Snapshot) *world {
 func (w *world) isolation(pod networked) Isolation {
 	var isolation Isolation
 	for _, policy := range w.policies[pod.Namespace] {
-		if !selects(&policy.Spec.PodSelector, pod.Labels) {
+		if !policy.selector.Matches(labels.Set(pod.Labels)) {
 			continue
 		}
-		if has(policy, networkingv1.PolicyTypeIngress) {
+		if has(policy.NetworkPolicy, networkingv1.PolicyTypeIngress) {
 			isolation.IngressIsolated = true
 			for i := range policy.Spec.Ingress {
 				isolation.Ingress = append(isolation.Ingress, w.ingress(pod, policy.Namespace, &policy.Spec.Ingress[i])...)
 			}
 		}
-		if has(policy, networkingv1.PolicyTypeEgress) {
+		if has(policy.NetworkPolicy, networkingv1.PolicyTypeEgress) {
 			isolation.EgressIsolated = true
 			for i := range policy.Spec.Egress {
 				isolation.Egress = append(isolation.Egress, w.egress(policy.Namespace, &policy.Spec.Egress[i])...)
@@ -125,11 +138,14 @@ func has(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) 
 	return direction == networkingv1.PolicyTypeIngress || len(policy.Spec.Egress) > 0
 }
 
-// selects tells whether labels fit. A selector that cannot be read, which no
-// API stores, fits nothing.
-func selects(selector *metav1.LabelSelector, set map[string]string) bool {
+// read is a selector to match labels with. One that cannot be read, which no
+// API stores, matches nothing.
+func read(selector *metav1.LabelSelector) labels.Selector {
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && parsed.Matches(labels.Set(set))
+	if err != nil {
+		return labels.Nothing()
+	}
+	return parsed
 }
 
 // ingress is what one rule lets through to a Pod. Named ports are the Pod's.
@@ -141,6 +157,14 @@ func (w *world) ingress(pod networked, namespace string, rule *networkingv1.Netw
 	if len(rule.From) == 0 {
 		return []Allow{{All: true, Ports: ports}}
 	}
+	return []Allow{{Peers: w.from(namespace, rule), Ports: ports}}
+}
+
+// from is whom a rule with peers means.
+func (w *world) from(namespace string, rule *networkingv1.NetworkPolicyIngressRule) []Range {
+	if merged, known := w.merged[rule]; known {
+		return merged
+	}
 	var peers []Range
 	for i := range rule.From {
 		peers = append(peers, blockOf(&rule.From[i])...)
@@ -148,7 +172,8 @@ func (w *world) ingress(pod networked, namespace string, rule *networkingv1.Netw
 			peers = append(peers, Range{peer.addr, peer.addr})
 		}
 	}
-	return []Allow{{Peers: merge(peers), Ports: ports}}
+	w.merged[rule] = merge(peers)
+	return w.merged[rule]
 }
 
 // egress is what one rule lets Pods connect to. Named ports are each peer's.
@@ -200,16 +225,27 @@ func (w *world) peers(namespace string, peer *networkingv1.NetworkPolicyPeer) []
 	if peer.PodSelector == nil && peer.NamespaceSelector == nil {
 		return nil
 	}
+	if found, known := w.found[peer]; known {
+		return found
+	}
+	namespaces, pods := labels.Nothing(), labels.Everything()
+	if peer.NamespaceSelector != nil {
+		namespaces = read(peer.NamespaceSelector)
+	}
+	if peer.PodSelector != nil {
+		pods = read(peer.PodSelector)
+	}
 	var found []networked
 	for _, pod := range w.pods {
 		inNamespace := pod.Namespace == namespace
 		if peer.NamespaceSelector != nil {
 			set, known := w.namespaces[pod.Namespace]
-			inNamespace = known && selects(peer.NamespaceSelector, set)
+			inNamespace = known && namespaces.Matches(set)
 		}
-		if inNamespace && (peer.PodSelector == nil || selects(peer.PodSelector, pod.Labels)) {
+		if inNamespace && pods.Matches(labels.Set(pod.Labels)) {
 			found = append(found, pod)
 		}
 	}
+	w.found[peer] = found
 	return found
 }

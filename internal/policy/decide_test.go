@@ -93,3 +93,23 @@ func (s *scene) Answer() string {
 	slices.Sort(lines)
 	return strings.Join(lines, "\n") + "\n"
 }
+
+// BenchmarkDecide decides about 200 Pods that 1,000 policies select in turn.
+func BenchmarkDecide(b *testing.B) {
+	s := scene{Snapshot{Node: "node"}}
+	do := func(format string, args ...any) {
+		if err := s.Do(fmt.Sprintf(format, args...)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	do("namespace shop")
+	for i := range 200 {
+		do("pod shop/pod-%d 10.244.0.%d app=%d", i, i+2, i)
+	}
+	for i := range 1000 {
+		do("policy shop\n{podSelector: {matchLabels: {app: '%d'}}, ingress: [{from: [{podSelector: {matchLabels: {app: '%d'}}}], ports: [{port: 8080}]}]}", i, (i+1)%200)
+	}
+	for b.Loop() {
+		Decide(s.Snapshot)
+	}
+}
