@@ -34,7 +34,8 @@ type Release struct {
 	Cause string
 }
 
-// Create makes the ReplicaSet of a new template.
+// Create makes the ReplicaSet of a new template, which it shares with the
+// Deployment of the snapshot: it is not to be changed.
 type Create struct {
 	ReplicaSet *appsv1.ReplicaSet
 	Event      *Event

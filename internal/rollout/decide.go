@@ -17,7 +17,7 @@ import (
 // Decide is the whole Deployment controller. It reads nothing but its argument.
 func Decide(s Snapshot) Decision {
 	w := newWave(s)
-	selector, err := metav1.LabelSelectorAsSelector(s.Deployment.Spec.Selector)
+	selector, err := selectorOf(s.Deployment.Spec.Selector)
 	if err != nil || selector.Empty() {
 		// It would select every Pod there is: validation refuses it, so
 		// that only an object written around the API can have it.
@@ -50,6 +50,15 @@ func Decide(s Snapshot) Decision {
 	return w.decision()
 }
 
+// selectorOf is a label selector ready to match. One of labels only, as almost
+// all are, needs no parsing.
+func selectorOf(selector *metav1.LabelSelector) (labels.Selector, error) {
+	if selector != nil && len(selector.MatchExpressions) == 0 && len(selector.MatchLabels) > 0 {
+		return labels.ValidatedSetSelector(selector.MatchLabels), nil
+	}
+	return metav1.LabelSelectorAsSelector(selector)
+}
+
 // wave is one Decide under way.
 type wave struct {
 	now        time.Time
@@ -59,6 +68,8 @@ type wave struct {
 	// changed here, and compared with the snapshot at the end.
 	next *replicaSet
 	old  []*replicaSet
+	// all are the old ones and the new.
+	all  []*replicaSet
 	snap Snapshot
 
 	actions    []Action
@@ -71,7 +82,7 @@ type wave struct {
 type replicaSet struct {
 	*appsv1.ReplicaSet
 	replicas    int32
-	annotations map[string]string
+	annotations map[string]string // to be written, nil for none
 	minReady    int32
 	cause       string
 	// created and forgotten tell that it is made, or deleted, by this wave.
@@ -79,7 +90,7 @@ type replicaSet struct {
 }
 
 func viewOf(rs *appsv1.ReplicaSet) *replicaSet {
-	return &replicaSet{ReplicaSet: rs, replicas: size(rs.Spec.Replicas), annotations: map[string]string{}, minReady: rs.Spec.MinReadySeconds}
+	return &replicaSet{ReplicaSet: rs, replicas: size(rs.Spec.Replicas), minReady: rs.Spec.MinReadySeconds}
 }
 
 // observed tells whether its status knows the size that it was told last.
@@ -140,6 +151,18 @@ func (w *wave) find() {
 		}
 		w.old = append(w.old, viewOf(rs))
 	}
+	w.all = slices.Clone(w.old)
+	if w.next != nil {
+		w.all = append(w.all, w.next)
+	}
+}
+
+// annotate notes an annotation to be written.
+func (rs *replicaSet) annotate(key, value string) {
+	if rs.annotations == nil {
+		rs.annotations = map[string]string{}
+	}
+	rs.annotations[key] = value
 }
 
 // oldestFirst sorts a copy; names decide between those of one second.
@@ -180,14 +203,6 @@ func withoutHash(labels map[string]string) map[string]string {
 	return labels
 }
 
-// all are the new ReplicaSet and the old ones.
-func (w *wave) all() []*replicaSet {
-	if w.next == nil {
-		return w.old
-	}
-	return append(slices.Clone(w.old), w.next)
-}
-
 func (w *wave) wanted() int32 { return size(w.deployment.Spec.Replicas) }
 
 // resize notes a new size, with the annotations from which a later change of
@@ -206,7 +221,7 @@ func (w *wave) resize(rs *replicaSet, replicas int32, cause string) bool {
 // what the next revision is, goes only when the new one is there.
 func (w *wave) decision() Decision {
 	var sets []Action
-	for _, rs := range w.all() {
+	for _, rs := range w.all {
 		if rs.forgotten {
 			continue
 		}
@@ -225,7 +240,7 @@ func (w *wave) decision() Decision {
 func (w *wave) actionFor(rs *replicaSet) Action {
 	before := size(rs.Spec.Replicas)
 	if rs.created {
-		made := rs.ReplicaSet.DeepCopy()
+		made := rs.ReplicaSet
 		made.Spec.Replicas = &rs.replicas
 		maps.Copy(made.Annotations, rs.annotations)
 		return Create{made, scaledEvent(made.Name, 0, rs.replicas), rs.cause}

@@ -41,7 +41,7 @@ func (w *wave) mayRun(pod *corev1.Pod) bool {
 // have not lost yet, and what is on its way out.
 func (w *wave) room() int64 {
 	room := int64(w.wanted()) + int64(w.maxSurge())
-	for _, rs := range w.all() {
+	for _, rs := range w.all {
 		room -= int64(rs.replicas)
 		if awaitsTermination(w.deployment) {
 			room -= int64(max(0, rs.Status.Replicas-rs.replicas)) + int64(rs.terminating())
@@ -78,9 +78,9 @@ func (w *wave) growInTime(sets []*replicaSet, sizes []int64, toAdd int64) {
 		w.resize(rs, rs.replicas+int32(given[i]), "the Deployment was scaled in mid-rollout")
 		w.noteSize(rs)
 		if late {
-			rs.annotations[DesiredReplicasAnnotation] = cmp.Or(rs.Annotations[DesiredReplicasAnnotation], "0")
+			rs.annotate(DesiredReplicasAnnotation, cmp.Or(rs.Annotations[DesiredReplicasAnnotation], "0"))
 			before := float64(rs.replicas) * most / float64(max(sizes[i], int64(rs.replicas)))
-			rs.annotations[MaxReplicasAnnotation] = strconv.FormatInt(int64(math.Round(before)), 10)
+			rs.annotate(MaxReplicasAnnotation, strconv.FormatInt(int64(math.Round(before)), 10))
 		}
 	}
 }

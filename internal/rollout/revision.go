@@ -64,10 +64,10 @@ func (w *wave) renew(revision int64) {
 	rs := w.next
 	w.copyAnnotations(rs)
 	if before := revisionOf(rs.Annotations); before < revision {
-		rs.annotations[RevisionAnnotation] = strconv.FormatInt(revision, 10)
+		rs.annotate(RevisionAnnotation, strconv.FormatInt(revision, 10))
 		rs.cause = "its template is the Deployment's again"
 		if before > 0 {
-			rs.annotations[RevisionHistoryAnnotation] = appendRevision(rs.Annotations[RevisionHistoryAnnotation], before)
+			rs.annotate(RevisionHistoryAnnotation, appendRevision(rs.Annotations[RevisionHistoryAnnotation], before))
 		}
 	}
 	rs.minReady = w.deployment.Spec.MinReadySeconds
@@ -81,9 +81,8 @@ func (w *wave) renew(revision int64) {
 func (w *wave) create(revision int64) {
 	d := w.deployment
 	hash := Hash(&d.Spec.Template, d.Status.CollisionCount)
-	template := d.Spec.Template.DeepCopy()
+	template, selector := d.Spec.Template, *d.Spec.Selector
 	template.Labels = withLabel(template.Labels, hash)
-	selector := d.Spec.Selector.DeepCopy()
 	selector.MatchLabels = withLabel(selector.MatchLabels, hash)
 	made := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
@@ -93,17 +92,19 @@ func (w *wave) create(revision int64) {
 			Annotations:     map[string]string{RevisionAnnotation: strconv.FormatInt(revision, 10)},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))},
 		},
-		Spec: appsv1.ReplicaSetSpec{MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template},
+		Spec: appsv1.ReplicaSetSpec{MinReadySeconds: d.Spec.MinReadySeconds, Selector: &selector, Template: template},
 	}
-	w.next = &replicaSet{ReplicaSet: made, annotations: map[string]string{}, minReady: d.Spec.MinReadySeconds, created: true, cause: "the template is new"}
+	w.next = &replicaSet{ReplicaSet: made, minReady: d.Spec.MinReadySeconds, created: true, cause: "the template is new"}
+	w.all = append(w.all, w.next)
 	w.copyAnnotations(w.next)
 	w.next.replicas = w.roomForNew()
 	w.noteSize(w.next)
 	w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetCreated, "Created new replica set \""+made.Name+"\"")
 }
 
-// withLabel adds the hash to labels that are ours to change.
+// withLabel is a copy of labels with the hash.
 func withLabel(labels map[string]string, hash string) map[string]string {
+	labels = maps.Clone(labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
@@ -116,15 +117,15 @@ func withLabel(labels map[string]string, hash string) map[string]string {
 func (w *wave) copyAnnotations(rs *replicaSet) {
 	for key, value := range w.deployment.Annotations {
 		if !notCopied[key] {
-			rs.annotations[key] = value
+			rs.annotate(key, value)
 		}
 	}
 }
 
 // noteSize writes the numbers from which a later rescaling is shared out.
 func (w *wave) noteSize(rs *replicaSet) {
-	rs.annotations[DesiredReplicasAnnotation] = strconv.Itoa(int(w.wanted()))
-	rs.annotations[MaxReplicasAnnotation] = strconv.FormatInt(int64(w.wanted())+int64(w.maxSurge()), 10)
+	rs.annotate(DesiredReplicasAnnotation, strconv.Itoa(int(w.wanted())))
+	rs.annotate(MaxReplicasAnnotation, strconv.FormatInt(int64(w.wanted())+int64(w.maxSurge()), 10))
 }
 
 // revisionOf is 0 where there is none, or none that makes sense.

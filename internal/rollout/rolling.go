@@ -58,7 +58,7 @@ func (w *wave) shrinkUnhealthy(least int64) {
 
 func (w *wave) shrinkAvailable(least int64) {
 	available := int64(0)
-	for _, rs := range w.all() {
+	for _, rs := range w.all {
 		// What a ReplicaSet was told to lose, and has not lost yet, is
 		// available no more: counted, it would be spent twice.
 		available += int64(rs.available())

@@ -13,7 +13,7 @@ import (
 // wasRescaled tells whether the Deployment's size has changed since its
 // ReplicaSets were last given theirs.
 func (w *wave) wasRescaled() bool {
-	for _, rs := range w.all() {
+	for _, rs := range w.all {
 		if rs.replicas == 0 {
 			continue
 		}
@@ -85,7 +85,7 @@ func (w *wave) onlyActive() *replicaSet {
 }
 
 func (w *wave) active() []*replicaSet {
-	return slices.DeleteFunc(slices.Clone(w.all()), func(rs *replicaSet) bool { return rs.replicas == 0 })
+	return slices.DeleteFunc(slices.Clone(w.all), func(rs *replicaSet) bool { return rs.replicas == 0 })
 }
 
 // saturated tells whether the new ReplicaSet has, and offers, all that is wanted.

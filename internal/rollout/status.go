@@ -51,7 +51,7 @@ func (w *wave) counts() appsv1.DeploymentStatus {
 		CollisionCount:     w.deployment.Status.CollisionCount,
 	}
 	terminating := int32(0)
-	for _, rs := range w.all() {
+	for _, rs := range w.all {
 		status.Replicas += rs.Status.Replicas
 		status.ReadyReplicas += rs.Status.ReadyReplicas
 		status.AvailableReplicas += rs.Status.AvailableReplicas
@@ -68,7 +68,7 @@ func (w *wave) counts() appsv1.DeploymentStatus {
 
 func (w *wave) totalReplicas() int32 {
 	total := int32(0)
-	for _, rs := range w.all() {
+	for _, rs := range w.all {
 		total += rs.replicas
 	}
 	return total
@@ -189,7 +189,7 @@ func (w *wave) notePause() {
 // copyFailure shows why a ReplicaSet cannot make its Pods; the new one's cause
 // comes first.
 func (w *wave) copyFailure() {
-	sets := slices.Clone(w.all())
+	sets := slices.Clone(w.all)
 	slices.Reverse(sets)
 	for _, rs := range sets {
 		for _, condition := range rs.Status.Conditions {
