@@ -53,7 +53,7 @@ func Decide(s Snapshot) Decision {
 // selectorOf is a label selector ready to match. One of labels only, as almost
 // all are, needs no parsing.
 func selectorOf(selector *metav1.LabelSelector) (labels.Selector, error) {
-	if selector != nil && len(selector.MatchExpressions) == 0 && len(selector.MatchLabels) > 0 {
+	if selector != nil && len(selector.MatchExpressions) == 0 {
 		return labels.ValidatedSetSelector(selector.MatchLabels), nil
 	}
 	return metav1.LabelSelectorAsSelector(selector)
