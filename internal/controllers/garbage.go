@@ -280,13 +280,13 @@ func (g *garbageCollector) checkOwners(ctx context.Context, k garbageKey, object
 	case len(solid) > 0 || len(object.OwnerReferences) == 0:
 		return nil
 	case len(waiting) > 0:
-		return g.delete(ctx, k, metav1.DeletePropagationForeground)
+		return g.delete(ctx, k, object, metav1.DeletePropagationForeground)
 	case slices.Contains(object.Finalizers, metav1.FinalizerOrphanDependents):
-		return g.delete(ctx, k, metav1.DeletePropagationOrphan)
+		return g.delete(ctx, k, object, metav1.DeletePropagationOrphan)
 	case slices.Contains(object.Finalizers, metav1.FinalizerDeleteDependents):
-		return g.delete(ctx, k, metav1.DeletePropagationForeground)
+		return g.delete(ctx, k, object, metav1.DeletePropagationForeground)
 	default:
-		return g.delete(ctx, k, metav1.DeletePropagationBackground)
+		return g.delete(ctx, k, object, metav1.DeletePropagationBackground)
 	}
 }
 
@@ -357,8 +357,12 @@ func (g *garbageCollector) stateOf(ctx context.Context, namespace string, owner 
 	}
 }
 
-func (g *garbageCollector) delete(ctx context.Context, k garbageKey, policy metav1.DeletionPropagation) error {
-	err := g.resource(k).Delete(ctx, k.Name, metav1.DeleteOptions{PropagationPolicy: &policy, Preconditions: &metav1.Preconditions{UID: &k.uid}})
+// delete deletes an object in the state in which it was judged: the cache may
+// not know yet that it was orphaned, and another look follows when it does.
+func (g *garbageCollector) delete(ctx context.Context, k garbageKey, object *metav1.PartialObjectMetadata, policy metav1.DeletionPropagation) error {
+	err := g.resource(k).Delete(ctx, k.Name, metav1.DeleteOptions{
+		PropagationPolicy: &policy, Preconditions: &metav1.Preconditions{UID: &k.uid, ResourceVersion: &object.ResourceVersion},
+	})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
