@@ -21,6 +21,7 @@ type setName string
 
 const (
 	setServices  setName = "services"
+	setServed    setName = "served"
 	setEndpoints setName = "endpoints"
 	setRefused   setName = "refused"
 	setHairpin   setName = "hairpin"
@@ -50,7 +51,8 @@ func (s *state) elements(frontend routing.Frontend, p placement) []element {
 		}
 		return []element{{setRefused, key, "refuse"}}
 	}
-	list := make([]element, 0, 1+len(p.slots))
+	list := make([]element, 0, 2+len(p.slots))
+	list = append(list, element{set: setServed, key: key})
 	if p.sticky() {
 		list = append(list, element{setServices, key, stickyChain(frontend)})
 		for i, endpoint := range p.slots {

@@ -108,10 +108,15 @@ func interfaceIs(key expr.MetaKey, op expr.CmpOp, name string) []expr.Any {
 
 // conntrackHas goes on if any of the bits is set in a word of conntrack.
 func conntrackHas(key expr.CtKey, bits uint32) []expr.Any {
+	return conntrackBits(key, bits, expr.CmpOpNeq)
+}
+
+// conntrackBits compares some bits of a word of conntrack with none.
+func conntrackBits(key expr.CtKey, bits uint32, op expr.CmpOp) []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: key, Register: reg0},
 		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg0, Data: make([]byte, 4)},
+		&expr.Cmp{Op: op, Register: reg0, Data: make([]byte, 4)},
 	}
 }
 
@@ -119,6 +124,8 @@ func conntrackHas(key expr.CtKey, bits uint32) []expr.Any {
 const statusDNAT = 1 << 5
 
 func isTranslated() []expr.Any { return conntrackHas(expr.CtKeySTATUS, statusDNAT) }
+
+func isNotTranslated() []expr.Any { return conntrackBits(expr.CtKeySTATUS, statusDNAT, expr.CmpOpEq) }
 
 func protocolIs(protocol byte) []expr.Any {
 	return []expr.Any{

@@ -90,6 +90,9 @@ func (k *kernel) rebuild(table *routing.Table, guards *guards) error {
 		k.state.place(rule.Frontend, &rule, plan)
 	}
 	k.guards = noGuards
+	if err := k.addChains(plan); err != nil {
+		return k.failed(err)
+	}
 	return k.commit(plan, guards)
 }
 
@@ -106,21 +109,39 @@ func (k *kernel) update(table *routing.Table, frontends []routing.Frontend, guar
 			k.state.place(frontend, nil, plan)
 		}
 	}
+	if plan.needsChains() {
+		err := k.addChains(plan)
+		if err == nil {
+			err = k.conn.Flush()
+		}
+		if err != nil {
+			return k.failed(err)
+		}
+	}
 	return k.commit(plan, guards)
 }
 
-// commit sends everything as one transaction: all of it, or nothing.
-func (k *kernel) commit(plan *plan, guards *guards) error {
+// addChains adds the chains that elements of the plan will lead to. Those that
+// come to a table in use are a transaction of their own, before the elements:
+// the kernel reads once for each packet which generation of rules it sees, but
+// for each look-up which generation of elements, so that a packet on its way
+// could be led to a new chain while that is empty for it, and be refused.
+func (k *kernel) addChains(plan *plan) error {
 	for _, c := range plan.classes {
 		k.skeleton.addClass(k.conn, c)
 	}
 	for frontend, r := range plan.sticky {
 		if err := k.skeleton.addSticky(k.conn, frontend, r); err != nil {
-			return k.failed(err)
+			return err
 		}
 	}
+	return nil
+}
+
+// commit sends the rest as one transaction: all of it, or nothing.
+func (k *kernel) commit(plan *plan, guards *guards) error {
 	remove, add := plan.changes()
-	for _, name := range []setName{setServices, setEndpoints, setRefused, setHairpin, setOutside, setSticky} {
+	for _, name := range []setName{setServices, setServed, setEndpoints, setRefused, setHairpin, setOutside, setSticky} {
 		set := k.skeleton.sets[name]
 		if err := inChunks(set, remove[name], k.conn.SetDeleteElements); err != nil {
 			return k.failed(err)

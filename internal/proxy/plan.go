@@ -29,6 +29,9 @@ func newPlan() *plan {
 	return &plan{sticky: map[routing.Frontend]restick{}, elements: map[elementID]transition{}}
 }
 
+// needsChains tells whether elements will lead to chains that are not there.
+func (p *plan) needsChains() bool { return len(p.classes)+len(p.sticky) > 0 }
+
 // stick notes a change of a Frontend that is or was sticky.
 func (p *plan) stick(frontend routing.Frontend, before, after placement) {
 	r, seen := p.sticky[frontend]

@@ -47,6 +47,8 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 	for _, set := range []*nftables.Set{
 		// Where the rules for a destination are: the chain of its class.
 		{Name: string(setServices), KeyType: typeDestination, IsMap: true, DataType: nftables.TypeVerdict},
+		// Destinations with endpoints.
+		{Name: string(setServed), KeyType: typeDestination},
 		// Where the numbered endpoints of a destination are.
 		{Name: string(setEndpoints), KeyType: typeSlot, IsMap: true, DataType: typeEndpoint},
 		// Destinations without endpoints that are not in the Service range.
@@ -98,7 +100,12 @@ func (s *skeleton) addRefusals(conn *nftables.Conn, config Config) {
 	s.rule(conn, refuse, reject(unix.NFT_REJECT_ICMP_UNREACH, icmpPortUnreachable))
 
 	unserved := s.chain(conn, "unserved", nil)
-	refused := s.sets[setRefused]
+	refused, served := s.sets[setRefused], s.sets[setServed]
+	// A packet that passed while rules changed may have got by without being
+	// led to an endpoint. It is lost, and sent again by its client: nobody
+	// refuses what has endpoints.
+	s.rule(conn, unserved, isNotTranslated(), loadDestination(reg0, false), contains(served, reg0), verdict(expr.VerdictDrop))
+	s.rule(conn, unserved, isNotTranslated(), toThisMachine(), loadDestination(reg0, true), contains(served, reg0), verdict(expr.VerdictDrop))
 	s.rule(conn, unserved, loadDestination(reg0, false), jumpBy(refused, reg0))
 	s.rule(conn, unserved, toThisMachine(), loadDestination(reg0, true), jumpBy(refused, reg0))
 	// What still has an address of the Service range belongs to no Service.
