@@ -26,6 +26,7 @@ import (
 	"coxswain.dev/cox/internal/agent/images"
 	"coxswain.dev/cox/internal/agent/objects"
 	"coxswain.dev/cox/internal/agent/volumes"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // Version is the kubelet version that the node reports.
@@ -62,11 +63,12 @@ type Router interface {
 	// Routed returns when every one of the Services (namespace/name) leads new
 	// connections to the address.
 	Routed(ctx context.Context, podIP netip.Addr, services []string) error
-	// Unrouted returns when no new connection is led to the address any more.
-	Unrouted(ctx context.Context, podIP netip.Addr) error
-	// Drained returns when the connections that were led to the address are
-	// closed, or idle.
-	Drained(ctx context.Context, podIP netip.Addr) error
+	// Unrouted returns when no new connection is led to the Pod any more, and
+	// none will be.
+	Unrouted(ctx context.Context, pod routing.Leaving) error
+	// Drained returns when the connections that the Pod has are closed, or
+	// idle.
+	Drained(ctx context.Context, pod routing.Leaving) error
 }
 
 // Guard keeps NetworkPolicies.

@@ -34,6 +34,7 @@ import (
 	"coxswain.dev/cox/internal/apiserver/apitest"
 	"coxswain.dev/cox/internal/cri"
 	"coxswain.dev/cox/internal/network"
+	"coxswain.dev/cox/internal/routing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -190,12 +191,12 @@ func (r *recordingRouter) Routed(ctx context.Context, ip netip.Addr, services []
 	return r.wait(ctx, question{"routed " + strings.Join(services, ","), ip}, func() chan struct{} { return r.route })
 }
 
-func (r *recordingRouter) Unrouted(ctx context.Context, ip netip.Addr) error {
-	return r.wait(ctx, question{"unrouted", ip}, func() chan struct{} { return r.hold })
+func (r *recordingRouter) Unrouted(ctx context.Context, pod routing.Leaving) error {
+	return r.wait(ctx, question{"unrouted " + strings.Join(pod.Services, ","), pod.IP}, func() chan struct{} { return r.hold })
 }
 
-func (r *recordingRouter) Drained(ctx context.Context, ip netip.Addr) error {
-	return r.wait(ctx, question{"drained", ip}, func() chan struct{} { return r.drain })
+func (r *recordingRouter) Drained(ctx context.Context, pod routing.Leaving) error {
+	return r.wait(ctx, question{"drained", pod.IP}, func() chan struct{} { return r.drain })
 }
 
 func (r *recordingRouter) Judged(ctx context.Context, ip netip.Addr) error {

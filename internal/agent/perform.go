@@ -13,6 +13,7 @@ import (
 
 	"coxswain.dev/cox/internal/agent/images"
 	"coxswain.dev/cox/internal/podlifecycle"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // The pauses after an action failed: the first, and the longest of those that
@@ -76,7 +77,7 @@ func (w *worker) perform(ctx context.Context, pod *corev1.Pod, action podlifecyc
 	case podlifecycle.RemoveContainer:
 		return ignoreNotFound(a.runtime.RemoveContainer(w.ctx, action.ID))
 	case podlifecycle.Unroute:
-		w.unroute(ctx, action)
+		w.unroute(ctx, pod, action)
 		return nil
 	case podlifecycle.Route:
 		w.route(ctx, action)
@@ -195,18 +196,19 @@ const (
 
 // unroute lets a Pod stop only when nobody is led to it any more, and those
 // who were have what they came for.
-func (w *worker) unroute(ctx context.Context, action podlifecycle.Unroute) {
+func (w *worker) unroute(ctx context.Context, pod *corev1.Pod, action podlifecycle.Unroute) {
 	router := w.agent.config.Router
 	if router == nil {
 		return
 	}
-	within := func(limit time.Duration, wait func(context.Context, netip.Addr) error, level slog.Level, otherwise string) {
+	listed := w.listedBy(pod)
+	within := func(limit time.Duration, wait func(context.Context, routing.Leaving) error, level slog.Level, otherwise string) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		for _, text := range action.IPs {
 			ip, err := netip.ParseAddr(text)
 			if err == nil {
-				err = wait(ctx, ip)
+				err = wait(ctx, routing.Leaving{IP: ip, UID: pod.UID, Services: listed})
 			}
 			if err != nil && w.ctx.Err() == nil {
 				w.log.Log(ctx, level, otherwise+"; stopping it all the same", "ip", text, "error", err)

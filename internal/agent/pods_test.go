@@ -279,7 +279,7 @@ func TestADeletedPodIsUnroutedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	ip := netip.MustParseAddr(pod.Status.PodIP)
-	within(t, "the router is asked", func() bool { return n.router.wasAsked(question{"unrouted", ip}) })
+	within(t, "the router is asked", func() bool { return n.router.wasAsked(question{"unrouted ", ip}) })
 	if n.router.wasAsked(question{"drained", ip}) {
 		t.Error("connections are waited for while new ones may come")
 	}
@@ -301,6 +301,47 @@ func TestADeletedPodIsUnroutedFirst(t *testing.T) {
 		t.Errorf("it took %v to go although the program ends at once", took)
 	}
 	n.awaitEvent(t, pod.UID, "Killing", "Stopping container c")
+}
+
+// The router is told which Services may lead to the Pod: the headless ones too,
+// if it has ever been ready, and of others those that do not ask for that.
+func TestTheRouterIsToldWhichServicesListThePod(t *testing.T) {
+	n := theNode(t)
+	services := n.client.CoreV1().Services("default")
+	for _, service := range []corev1.Service{
+		{ObjectMeta: metav1.ObjectMeta{Name: "listed"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"listed": "yes"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "listed-headless"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"listed": "yes"}, ClusterIP: corev1.ClusterIPNone}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "listed-early"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"listed": "yes"}, PublishNotReadyAddresses: true}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "others"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"listed": "no"}}},
+	} {
+		service.Spec.Ports = []corev1.ServicePort{{Port: 80}}
+		if _, err := services.Create(t.Context(), &service, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { services.Delete(context.Background(), service.Name, metav1.DeleteOptions{}) })
+		within(t, "the agent knows the Service", func() bool {
+			_, err := n.agent.services.Services("default").Get(service.Name)
+			return err == nil
+		})
+	}
+	for name, want := range map[string]string{
+		"been-ready":  "default/listed,default/listed-early,default/listed-headless",
+		"never-ready": "default/listed-early",
+	} {
+		pod := n.box(name, "on-term=bye", "forever")
+		pod.Labels = map[string]string{"listed": "yes"}
+		if name == "never-ready" {
+			pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/never"}}
+		}
+		n.create(t, pod)
+		pod = n.await(t, name, "running", func(pod *corev1.Pod) bool {
+			return pod.Status.Phase == corev1.PodRunning && isReady(pod) == (name == "been-ready")
+		})
+		n.remove(t, name, 30)
+		if asked := (question{"unrouted " + want, netip.MustParseAddr(pod.Status.PodIP)}); !n.router.wasAsked(asked) {
+			t.Errorf("%s: the router was not asked %v, but %v", name, asked, n.router.asked)
+		}
+	}
 }
 
 func TestARouterThatDoesNotAnswerIsNotWaitedForLong(t *testing.T) {

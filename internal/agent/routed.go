@@ -13,12 +13,43 @@ import (
 	"coxswain.dev/cox/internal/podlifecycle"
 )
 
+// lists tells whether a Service has Pods with these labels as its endpoints.
+func lists(service *corev1.Service, pod *corev1.Pod) bool {
+	return service.Namespace == pod.Namespace && len(service.Spec.Selector) > 0 && service.Spec.Type != corev1.ServiceTypeExternalName &&
+		labels.SelectorFromValidatedSet(service.Spec.Selector).Matches(labels.Set(pod.Labels))
+}
+
 // leadsTo tells whether a Service sends connections to Pods with these labels.
 // A headless one leads nobody: its clients go by what names they look up.
 func leadsTo(service *corev1.Service, pod *corev1.Pod) bool {
-	return service.Namespace == pod.Namespace && len(service.Spec.Selector) > 0 &&
-		service.Spec.Type != corev1.ServiceTypeExternalName && service.Spec.ClusterIP != corev1.ClusterIPNone &&
-		labels.SelectorFromValidatedSet(service.Spec.Selector).Matches(labels.Set(pod.Labels))
+	return service.Spec.ClusterIP != corev1.ClusterIPNone && lists(service, pod)
+}
+
+// listedBy are the Services that may offer a Pod which stops: those that list
+// it, if it has been ready or they do not ask for that. Of a Pod that the API
+// no longer has, nothing more is written.
+func (w *worker) listedBy(pod *corev1.Pod) []string {
+	w.mu.Lock()
+	wasReady, gone := w.wasReady, w.gone
+	w.mu.Unlock()
+	services, err := w.agent.services.Services(pod.Namespace).List(labels.Everything())
+	if err != nil || gone {
+		return nil // a cache gives no error
+	}
+	var names []string
+	for _, service := range services {
+		if lists(service, pod) && (wasReady || service.Spec.PublishNotReadyAddresses) {
+			names = append(names, service.Namespace+"/"+service.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func showsReady(status *corev1.PodStatus) bool {
+	return slices.ContainsFunc(status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // servicesOf are the Services that lead to a Pod, sorted; none if nobody

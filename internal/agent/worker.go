@@ -40,6 +40,8 @@ type worker struct {
 	started map[string]bool
 	// volumesReady, unrouted and tornDown are results of actions.
 	volumesReady, unrouted, tornDown bool
+	// wasReady says that the Pod was Ready at some time.
+	wasReady bool
 	// routed is the outcome of the last Route, while the Pod has the condition.
 	routed podlifecycle.Routed
 	// underway has the actions that were begun; the function ends one early.
@@ -230,6 +232,7 @@ func (w *worker) step(group *sync.WaitGroup) (wakeAt time.Time, over bool) {
 	}
 	decision := podlifecycle.Decide(w.snapshot())
 	w.status = &decision.Status
+	w.wasReady = w.wasReady || showsReady(w.status) || showsReady(&w.pod.Status)
 	if !slices.ContainsFunc(decision.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == podlifecycle.RoutedCondition }) {
 		w.routed = podlifecycle.RoutedUnknown
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"coxswain.dev/cox/internal/agent"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // routers are all who lead connections to Pods. A Pod waits for each.
@@ -20,20 +22,21 @@ func (all routers) Routed(ctx context.Context, podIP netip.Addr, services []stri
 	return errors.Join(errs...)
 }
 
-// Unrouted implements agent.Router.
-func (all routers) Unrouted(ctx context.Context, podIP netip.Addr) error {
+// Unrouted implements agent.Router. The last one is asked first: it waits for
+// what the caches show, which the others share.
+func (all routers) Unrouted(ctx context.Context, pod routing.Leaving) error {
 	var errs []error
-	for _, router := range all {
-		errs = append(errs, router.Unrouted(ctx, podIP))
+	for _, router := range slices.Backward(all) {
+		errs = append(errs, router.Unrouted(ctx, pod))
 	}
 	return errors.Join(errs...)
 }
 
 // Drained implements agent.Router.
-func (all routers) Drained(ctx context.Context, podIP netip.Addr) error {
+func (all routers) Drained(ctx context.Context, pod routing.Leaving) error {
 	var errs []error
 	for _, router := range all {
-		errs = append(errs, router.Drained(ctx, podIP))
+		errs = append(errs, router.Drained(ctx, pod))
 	}
 	return errors.Join(errs...)
 }

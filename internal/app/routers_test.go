@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"coxswain.dev/cox/internal/routing"
 )
 
 // routerFake notes what it is asked, and answers with its error.
@@ -19,8 +21,8 @@ func (r *routerFake) note(what string) error {
 }
 
 func (r *routerFake) Routed(context.Context, netip.Addr, []string) error { return r.note("routed") }
-func (r *routerFake) Unrouted(context.Context, netip.Addr) error         { return r.note("unrouted") }
-func (r *routerFake) Drained(context.Context, netip.Addr) error          { return r.note("drained") }
+func (r *routerFake) Unrouted(context.Context, routing.Leaving) error    { return r.note("unrouted") }
+func (r *routerFake) Drained(context.Context, routing.Leaving) error     { return r.note("drained") }
 
 // A Pod waits for each router, though one before has given up.
 func TestEveryRouterIsAsked(t *testing.T) {
@@ -29,8 +31,8 @@ func TestEveryRouterIsAsked(t *testing.T) {
 	both := routers{first, second}
 	for what, err := range map[string]error{
 		"routed":   both.Routed(t.Context(), netip.Addr{}, nil),
-		"unrouted": both.Unrouted(t.Context(), netip.Addr{}),
-		"drained":  both.Drained(t.Context(), netip.Addr{}),
+		"unrouted": both.Unrouted(t.Context(), routing.Leaving{}),
+		"drained":  both.Drained(t.Context(), routing.Leaving{}),
 	} {
 		if !errors.Is(err, late) {
 			t.Errorf("%s: %v", what, err)

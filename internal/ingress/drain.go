@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"coxswain.dev/cox/internal/routing"
 )
 
 // Routed returns when podIP gets requests for each of the Services
@@ -25,40 +27,46 @@ func (f *Front) Routed(ctx context.Context, podIP netip.Addr, services []string)
 	}
 }
 
-// Unrouted returns when no new request is sent to podIP, at once if none ever
-// was, or with ctx's error if that comes first. A Pod that is the last of its
-// Service goes on getting requests: there is nobody else.
-func (f *Front) Unrouted(ctx context.Context, podIP netip.Addr) error {
+// Unrouted returns when no new request is sent to a Pod, or with ctx's error if
+// that comes first. It is asked when the EndpointSlices in the cache list the
+// Pod as terminating, and returns when they were looked at since. A Pod that is
+// the last of its Service goes on getting requests: there is nobody else.
+func (f *Front) Unrouted(ctx context.Context, pod routing.Leaving) error {
+	if f.backends.Load() == nil {
+		return nil // there is no Ingress
+	}
+	next := f.begun.Load() + 1
+	f.look()
 	for {
 		changed := f.pool.change()
-		if !f.pool.sendsTo(podIP) {
+		if f.pool.lookedAt() >= next && !f.pool.sendsTo(pod.IP) {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting until no Ingress sends requests to %s: %w", podIP, ctx.Err())
+			return fmt.Errorf("waiting until no Ingress sends requests to %s: %w", pod.IP, ctx.Err())
 		}
 	}
 }
 
-// Drained returns when podIP has answered every request that was sent to it, or
+// Drained returns when a Pod has answered every request that was sent to it, or
 // with ctx's error if that comes first. Connections without a request are
 // closed already; upgraded ones (WebSocket) are the proxy's to watch, like any
 // other connection.
-func (f *Front) Drained(ctx context.Context, podIP netip.Addr) error {
+func (f *Front) Drained(ctx context.Context, pod routing.Leaving) error {
 	f.pool.waiting.Add(1)
 	defer f.pool.waiting.Add(-1)
 	for {
 		changed := f.pool.change()
-		underway := f.pool.underway(podIP)
+		underway := f.pool.underway(pod.IP)
 		if underway == 0 {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %d requests under way to %s: %w", underway, podIP, ctx.Err())
+			return fmt.Errorf("waiting for %d requests under way to %s: %w", underway, pod.IP, ctx.Err())
 		}
 	}
 }

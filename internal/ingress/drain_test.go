@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"coxswain.dev/cox/internal/routing"
 )
 
 // slowPod answers each request when it is let, and knows its connections.
@@ -62,7 +64,7 @@ func TestAPodIsWaitedForUntilItHasAnswered(t *testing.T) {
 	going, staying := newSlowPod(t), pod(t, named("staying"))
 	e := newEntrance(t, going.target)
 	ip := going.address.Addr()
-	if err := e.Unrouted(soon(t), ip); !errors.Is(err, context.DeadlineExceeded) {
+	if err := e.Unrouted(soon(t), routing.Leaving{IP: ip}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("while it serves: %v", err)
 	}
 	// One connection is idle when the Pod leaves, one has a request.
@@ -77,16 +79,16 @@ func TestAPodIsWaitedForUntilItHasAnswered(t *testing.T) {
 	<-going.asked
 
 	unrouted := make(chan error, 1)
-	go func() { unrouted <- e.Unrouted(t.Context(), ip) }()
+	go func() { unrouted <- e.Unrouted(t.Context(), routing.Leaving{IP: ip}) }()
 	e.set(defaultTimeout, nil, []target{going.target})
 	if err := <-unrouted; err != nil {
 		t.Error(err)
 	}
-	if err := e.Drained(soon(t), ip); !errors.Is(err, context.DeadlineExceeded) {
+	if err := e.Drained(soon(t), routing.Leaving{IP: ip}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with a request under way: %v", err)
 	}
 	drained := make(chan error, 1)
-	go func() { drained <- e.Drained(t.Context(), ip) }()
+	go func() { drained <- e.Drained(t.Context(), routing.Leaving{IP: ip}) }()
 	e.set(defaultTimeout, []target{staying}, []target{going.target})
 	for range 20 {
 		if status, body := e.ask(t, http.MethodGet, ""); status != http.StatusOK || body != "staying" {
@@ -111,7 +113,7 @@ func TestTheLastPodServesOnItsWayOut(t *testing.T) {
 	if status, body := e.ask(t, http.MethodGet, ""); status != http.StatusOK || body != "last" {
 		t.Errorf("%d %q", status, body)
 	}
-	if err := e.Unrouted(soon(t), last.address.Addr()); err != nil {
+	if err := e.Unrouted(soon(t), routing.Leaving{IP: last.address.Addr()}); err != nil {
 		t.Error(err)
 	}
 	// Nor is it tried again and again when it has gone.
@@ -191,7 +193,7 @@ func TestWebSocketsPassAndDoNotHoldUpTheirPod(t *testing.T) {
 		t.Fatalf("%v %v", response, err)
 	}
 	e.set(defaultTimeout, nil, []target{echo})
-	if err := e.Drained(t.Context(), echo.address.Addr()); err != nil {
+	if err := e.Drained(t.Context(), routing.Leaving{IP: echo.address.Addr()}); err != nil {
 		t.Error(err)
 	}
 	for _, said := range []string{"hello\n", strings.Repeat("x", 100_000) + "\n"} {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,23 +39,50 @@ func ingressFor(name, host, service string) *networkingv1.Ingress {
 type entrance struct {
 	*Front
 	server *httptest.Server
+
+	mu sync.Mutex
+	// shown is what an API would show.
+	shown served
 }
 
 // newEntrance serves the Pods of one Service to every host.
 func newEntrance(t testing.TB, ready ...target) *entrance {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	e := &entrance{Front: &Front{pool: newPool(), log: logger}}
+	e := &entrance{Front: &Front{pool: newPool(), log: logger, wake: make(chan struct{}, 1)}}
+	e.backends.Store(&map[string]bool{"default/web": true})
 	e.set(defaultTimeout, ready, nil)
 	e.server = httptest.NewServer(newHandler(e.pool, logger))
 	t.Cleanup(e.server.Close)
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	go func() {
+		for {
+			select {
+			case <-e.wake:
+				e.pass()
+			case <-ended:
+				return
+			}
+		}
+	}()
 	return e
+}
+
+// pass looks at what is shown.
+func (e *entrance) pass() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pool.replace(e.shown, e.begun.Add(1))
 }
 
 func (e *entrance) set(timeout time.Duration, ready, leaving []target) {
 	table, _ := NewTable([]*networkingv1.Ingress{ingressFor("web", "", "web")})
 	table.hosts[""].paths[0].route.Timeout = timeout
-	e.pool.replace(served{table: table, backends: map[Backend]endpoints{web: {portKnown: true, ready: ready, leaving: leaving, trouble: "has no ready endpoint"}}})
+	e.mu.Lock()
+	e.shown = served{table: table, backends: map[Backend]endpoints{web: {portKnown: true, ready: ready, leaving: leaving, trouble: "has no ready endpoint"}}}
+	e.mu.Unlock()
+	e.pass()
 }
 
 // pod is a program behind the front.

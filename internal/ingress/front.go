@@ -57,6 +57,8 @@ type Front struct {
 	// backends are the Services (namespace/name) that Ingresses lead to.
 	backends atomic.Pointer[map[string]bool]
 	wake     chan struct{}
+	// begun counts the looks at Pods.
+	begun atomic.Int64
 }
 
 const (
@@ -124,7 +126,7 @@ func (f *Front) Run(ctx context.Context) error {
 		if f.unread.Swap(false) {
 			next = f.refresh(ctx)
 		} else {
-			f.pool.replace(f.serve())
+			f.pass()
 		}
 		var timer <-chan time.Time
 		if !next.IsZero() {
@@ -140,11 +142,18 @@ func (f *Front) Run(ctx context.Context) error {
 	}
 }
 
+// pass looks at the Pods behind every Backend. Whoever saw a number of passes
+// begin knows that the next one sees what the caches had then.
+func (f *Front) pass() {
+	number := f.begun.Add(1)
+	f.pool.replace(f.serve(), number)
+}
+
 // refresh brings everything in line with what the API says, and returns when
 // to do so again without being told, zero for never.
 func (f *Front) refresh(ctx context.Context) (next time.Time) {
 	f.read(ctx)
-	f.pool.replace(f.serve())
+	f.pass()
 	if len(f.rules.ours) == 0 {
 		f.doors.shutAll()
 		f.reports.tell(account{})

@@ -31,8 +31,10 @@ type served struct {
 type pool struct {
 	// mu makes choosing a Pod and counting the request one step: once replace
 	// has returned, every request that was sent by older rules is counted.
-	mu        sync.RWMutex
-	now       served
+	mu  sync.RWMutex
+	now served
+	// pass is the number of the look that now is from.
+	pass      int64
 	upstreams map[target]*upstream
 	// ready are the addresses of all targets that are ready for any Backend.
 	ready map[netip.Addr]bool
@@ -132,7 +134,7 @@ func (p *pool) release(u *upstream) {
 
 // replace makes new rules the only ones, and closes the connections that are
 // kept to Pods on their way out.
-func (p *pool) replace(now served) {
+func (p *pool) replace(now served, pass int64) {
 	ready, known := map[target]bool{}, map[target]bool{}
 	for _, all := range now.backends {
 		for _, t := range all.ready {
@@ -143,7 +145,7 @@ func (p *pool) replace(now served) {
 		}
 	}
 	p.mu.Lock()
-	p.now, p.ready = now, map[netip.Addr]bool{}
+	p.now, p.pass, p.ready = now, pass, map[netip.Addr]bool{}
 	for t := range known {
 		if p.upstreams[t] == nil {
 			p.upstreams[t] = newUpstream(t)
@@ -203,6 +205,13 @@ func (p *pool) missing(address netip.Addr, services []string) []string {
 		}
 	}
 	return missing
+}
+
+// lookedAt is the number of the look that the rules are from.
+func (p *pool) lookedAt() int64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.pass
 }
 
 // sendsTo tells whether new requests may be sent to an address as one of those

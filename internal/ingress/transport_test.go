@@ -125,7 +125,7 @@ func TestWhoIsToBlameIsSaid(t *testing.T) {
 	}
 	t.Run("no rule", func(t *testing.T) {
 		e := newEntrance(t)
-		e.pool.replace(served{})
+		e.pool.replace(served{}, e.begun.Add(1))
 		want := `no Ingress has a rule for host "127.0.0.1" and path "/path"`
 		if status, text := e.ask(t, http.MethodGet, ""); status != 404 || text != want {
 			t.Errorf("%d %q", status, text)

@@ -12,8 +12,13 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"coxswain.dev/cox/internal/network/networktest"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // hammer asks without pause from several places until stopped, and counts.
@@ -272,11 +277,11 @@ func TestLastEndpointServesWhileItTerminates(t *testing.T) {
 	c.service("web", "10.96.0.20")
 	c.endpoints("web", a)
 	c.awaitOffered(a.Addr)
-	_, changed := c.proxy.offers.withdrawn(a.Addr)
+	_, changed := c.proxy.offers.withdrawn(routing.Leaving{IP: a.Addr})
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := c.proxy.Unrouted(ctx, a.Addr); err == nil {
+	if err := c.proxy.Unrouted(ctx, routing.Leaving{IP: a.Addr}); err == nil {
 		t.Error("Unrouted returned for an endpoint that is ready")
 	}
 	slice := newSlice("web")
@@ -291,7 +296,59 @@ func TestLastEndpointServesWhileItTerminates(t *testing.T) {
 
 func TestUnroutedForWhatWasNeverRouted(t *testing.T) {
 	c := startCluster(t)
-	if err := c.proxy.Unrouted(t.Context(), netip.MustParseAddr("10.244.9.9")); err != nil {
+	if err := c.proxy.Unrouted(t.Context(), routing.Leaving{IP: netip.MustParseAddr("10.244.9.9")}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A Pod that was never led to may yet be: a slice that lists it as ready is
+// under way when the Pod is already deleted.
+func TestUnroutedWaitsForWhatIsUnderWay(t *testing.T) {
+	c := startCluster(t)
+	a, b := c.NewPod(t, "a"), c.NewPod(t, "b")
+	listed := func(pod *networktest.Pod, terminating bool) discoveryv1.Endpoint {
+		e := endpoint(pod.Addr, !terminating, terminating)
+		e.TargetRef = &corev1.ObjectReference{Kind: "Pod", Name: pod.Name, UID: types.UID(pod.Name)}
+		return e
+	}
+	show := func(service string, endpoints ...discoveryv1.Endpoint) {
+		slice := newSlice(service)
+		slice.Endpoints = endpoints
+		c.put(slice)
+	}
+	c.service("web", "10.96.0.20")
+	c.service("named", corev1.ClusterIPNone)
+	show("web", listed(b, false))
+	show("named", listed(b, false))
+	c.awaitOffered(b.Addr)
+	leaving := routing.Leaving{IP: a.Addr, UID: "a", Services: []string{"default/gone", "default/named", "default/web"}}
+	returned := make(chan error, 1)
+	go func() { returned <- c.proxy.Unrouted(t.Context(), leaving) }()
+	stillWaits := func(when string) {
+		t.Helper()
+		if done, _ := c.proxy.offers.withdrawn(leaving); done {
+			t.Errorf("Unrouted is over %s", when)
+		}
+	}
+	stillWaits("before any slice lists the Pod")
+	show("web", listed(a, false), listed(b, false))
+	c.awaitOffered(a.Addr)
+	stillWaits("while the Pod is offered")
+	show("web", listed(a, true), listed(b, false))
+	c.awaitUnrouted(a.Addr)
+	stillWaits("while a headless Service does not say that the Pod terminates")
+	show("named", listed(a, true), listed(b, false))
+	if err := <-returned; err != nil {
+		t.Error(err)
+	}
+	// A Service that is deleted meanwhile is not waited for.
+	leaving = routing.Leaving{IP: netip.MustParseAddr("10.244.9.9"), UID: "c", Services: []string{"default/named"}}
+	go func() { returned <- c.proxy.Unrouted(t.Context(), leaving) }()
+	stillWaits("before its Service is gone")
+	if err := c.client.CoreV1().Services("default").Delete(t.Context(), "named", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-returned; err != nil {
 		t.Error(err)
 	}
 }

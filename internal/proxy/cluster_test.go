@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"coxswain.dev/cox/internal/network/networktest"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // cluster is a host with a running Proxy and an API that remembers what tests
@@ -62,7 +63,7 @@ func (c *cluster) awaitUnrouted(addr netip.Addr) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := c.proxy.Unrouted(ctx, addr); err != nil {
+	if err := c.proxy.Unrouted(ctx, routing.Leaving{IP: addr}); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -72,7 +73,7 @@ func (c *cluster) awaitOffered(addr netip.Addr) {
 	c.t.Helper()
 	deadline := time.After(10 * time.Second)
 	for {
-		gone, changed := c.proxy.offers.withdrawn(addr)
+		gone, changed := c.proxy.offers.withdrawn(routing.Leaving{IP: addr})
 		if !gone {
 			return
 		}

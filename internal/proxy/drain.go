@@ -36,12 +36,13 @@ func (p *Proxy) countPackets() {
 	}
 }
 
-// Drained returns when every connection to podIP is closed, or nothing has
-// been sent over it for quietTime. It returns ctx's error if that comes first,
-// and at once if no Service led to podIP: not since this proxy runs, and none
-// of the connections there are came through one.
-func (p *Proxy) Drained(ctx context.Context, podIP netip.Addr) error {
-	served := p.offers.hasServed(podIP)
+// Drained returns when every connection to a Pod is closed, or nothing has been
+// sent over it for quietTime. It returns ctx's error if that comes first, and
+// at once if no Service led or leads to the Pod, headless ones too: none since
+// this proxy runs, and none of the connections there are came through one.
+func (p *Proxy) Drained(ctx context.Context, pod routing.Leaving) error {
+	podIP := pod.IP
+	served := p.offers.hasServed(podIP) || len(pod.Services) > 0
 	before, err := p.looks.at(podIP)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"coxswain.dev/cox/internal/network/networktest"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // echo makes a Pod answer everything on a port with what it was sent.
@@ -39,7 +40,7 @@ func drained(c *cluster, pod *networktest.Pod, limit time.Duration) (took time.D
 	ctx, cancel := context.WithTimeout(c.t.Context(), limit)
 	defer cancel()
 	start := time.Now()
-	err = c.proxy.Drained(ctx, pod.Addr)
+	err = c.proxy.Drained(ctx, routing.Leaving{IP: pod.Addr})
 	return time.Since(start), err
 }
 

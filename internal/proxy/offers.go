@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"coxswain.dev/cox/internal/routing"
 )
 
@@ -19,10 +21,17 @@ type offers struct {
 	// served are the addresses that were offered at some time since, and
 	// whose connections nobody has waited for.
 	served map[netip.Addr]bool
-	// by has, for each Service (namespace/name), where its rules lead.
-	by map[string]map[netip.Addr]bool
+	// by has, for each Service (namespace/name) that there is, where its rules
+	// lead and which Pods they know to be terminating.
+	by map[string]led
 	// changed is closed and replaced at each change.
 	changed chan struct{}
+}
+
+// led is what is in force of one Service.
+type led struct {
+	to          map[netip.Addr]bool
+	terminating map[types.UID]bool
 }
 
 // offer counts the rules that offer one address.
@@ -33,24 +42,26 @@ type offer struct {
 }
 
 func (o *offers) init() {
-	o.changed, o.served, o.by = make(chan struct{}), map[netip.Addr]bool{}, map[string]map[netip.Addr]bool{}
+	o.changed, o.served, o.by = make(chan struct{}), map[netip.Addr]bool{}, map[string]led{}
 }
 
 // publish makes changes known: for each address what it is offered by now, and
-// where the rules of changed Services lead.
-func (o *offers) publish(now func(yield func(netip.Addr, offer) bool), services map[string]routing.Rules) {
+// for changed Services what their rules in force were made from.
+func (o *offers) publish(now func(yield func(netip.Addr, offer) bool), services map[string]view) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for service, rules := range services {
-		delete(o.by, service)
-		for _, rule := range rules {
+	for service, seen := range services {
+		if !seen.exists {
+			delete(o.by, service)
+			continue
+		}
+		leads := led{to: map[netip.Addr]bool{}, terminating: seen.terminating}
+		for _, rule := range seen.rules {
 			for _, endpoint := range rule.Endpoints {
-				if o.by[service] == nil {
-					o.by[service] = map[netip.Addr]bool{}
-				}
-				o.by[service][endpoint.Addr()] = true
+				leads.to[endpoint.Addr()] = true
 			}
 		}
+		o.by[service] = leads
 	}
 	if o.to == nil {
 		o.to = map[netip.Addr]offer{}
@@ -78,12 +89,20 @@ func (o *offers) hasServed(addr netip.Addr) bool {
 	return served
 }
 
-// withdrawn tells whether there is nothing to wait for, and else what to wait
-// for before asking again.
-func (o *offers) withdrawn(addr netip.Addr) (bool, <-chan struct{}) {
+// withdrawn tells whether nobody new is led to a Pod, and nobody will be, and
+// else what to wait for before asking again.
+func (o *offers) withdrawn(pod routing.Leaving) (bool, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.to != nil && o.to[addr].lasting == 0, o.changed
+	if o.to == nil || o.to[pod.IP].lasting > 0 {
+		return false, o.changed
+	}
+	for _, service := range pod.Services {
+		if leads, exists := o.by[service]; exists && !leads.terminating[pod.UID] {
+			return false, o.changed
+		}
+	}
+	return true, o.changed
 }
 
 // missing are those of the Services that do not lead to an address, and what
@@ -93,7 +112,7 @@ func (o *offers) missing(addr netip.Addr, services []string) ([]string, <-chan s
 	defer o.mu.Unlock()
 	var missing []string
 	for _, service := range services {
-		if !o.by[service][addr] {
+		if !o.by[service].to[addr] {
 			missing = append(missing, service)
 		}
 	}
@@ -116,16 +135,17 @@ func (p *Proxy) Routed(ctx context.Context, podIP netip.Addr, services []string)
 	}
 }
 
-// Unrouted returns when the rules in force no longer send new connections to
-// podIP, nor packets of UDP clients, at once if they never did. It returns ctx's error if that comes
-// first.
+// Unrouted returns when the rules in force no longer send new connections to a
+// Pod, nor packets of UDP clients, and were made from EndpointSlices that list
+// it as terminating, so that none which are under way still can. It returns
+// ctx's error if that comes first.
 //
 // A Pod that is the last endpoint of a Service goes on serving while it
 // terminates: there is nobody to send connections to instead, and waiting
 // would not find any. That the rules know it as terminating is enough then.
-func (p *Proxy) Unrouted(ctx context.Context, podIP netip.Addr) error {
+func (p *Proxy) Unrouted(ctx context.Context, pod routing.Leaving) error {
 	for {
-		done, changed := p.offers.withdrawn(podIP)
+		done, changed := p.offers.withdrawn(pod)
 		if done {
 			// UDP clients have to be led elsewhere too.
 			if done, changed = p.forgetter.done(); done {
@@ -135,7 +155,7 @@ func (p *Proxy) Unrouted(ctx context.Context, podIP netip.Addr) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting until no Service sends connections to %s: %w", podIP, ctx.Err())
+			return fmt.Errorf("waiting until no Service sends connections to %s: %w", pod.IP, ctx.Err())
 		}
 	}
 }

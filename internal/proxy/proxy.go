@@ -49,9 +49,9 @@ type Proxy struct {
 	// table is what is wanted. Only the goroutine of Run uses it and kernel.
 	table  routing.Table
 	kernel *kernel
-	// unpublished are the rules of Services that have changed since they were
-	// last in force.
-	unpublished map[string]routing.Rules
+	// unpublished are the views of Services whose rules have changed since they
+	// were last in force.
+	unpublished map[string]view
 
 	offers     offers
 	looks      looks
@@ -85,7 +85,7 @@ func New(config Config) (*Proxy, error) {
 		config:      config,
 		log:         cmp.Or(config.Logger, slog.Default()),
 		dirty:       map[owner]struct{}{},
-		unpublished: map[string]routing.Rules{},
+		unpublished: map[string]view{},
 		wake:        make(chan struct{}, 1),
 		disturbed:   make(chan struct{}, 1),
 	}
@@ -172,22 +172,23 @@ func (p *Proxy) apply(rebuild bool) error {
 			guards = p.sources.guards(p.config.Gateway)
 			continue
 		}
-		who, rules := p.sources.rules(o)
-		touched = append(touched, p.table.Put(who, rules)...)
+		who, seen := p.sources.look(o)
+		touched = append(touched, p.table.Put(who, seen.rules)...)
 		if o.kind == kindService {
-			p.unpublished[o.key] = rules
+			p.unpublished[o.key] = seen
 		}
 	}
 	if rebuild {
 		guards = p.sources.guards(p.config.Gateway)
 	}
-	if !rebuild && len(touched) == 0 && guards == p.kernel.guards {
+	if !rebuild && len(touched) == 0 && guards == p.kernel.guards && len(p.unpublished) == 0 {
 		return nil
 	}
 	var err error
-	if rebuild {
+	switch {
+	case rebuild:
 		err = p.kernel.rebuild(&p.table, guards)
-	} else {
+	case len(touched) > 0 || guards != p.kernel.guards:
 		err = p.kernel.update(&p.table, touched, guards)
 	}
 	if err != nil {

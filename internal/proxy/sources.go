@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
@@ -165,29 +166,41 @@ func hasHostPorts(pod *corev1.Pod) bool {
 	return false
 }
 
-// rules asks the core about one owner. One that is gone has no rules.
-func (s *sources) rules(o owner) (routing.Owner, routing.Rules) {
+// view is what follows from one owner as the API shows it.
+type view struct {
+	// exists is false for a Service that is gone.
+	exists bool
+	rules  routing.Rules
+	// terminating are those of a Service's Pods.
+	terminating map[types.UID]bool
+}
+
+// look asks the core about one owner. One that is gone has no rules.
+func (s *sources) look(o owner) (routing.Owner, view) {
 	who := routing.Owner{Kind: o.kind, Name: o.key}
 	switch o.kind {
 	case kindService:
 		object, exists, err := s.services.GetStore().GetByKey(o.key)
 		if err != nil || !exists {
-			return who, nil
+			return who, view{}
 		}
-		service := object.(*corev1.Service)
+		service, slices := object.(*corev1.Service), s.slicesOf(o.key)
 		who.Created = service.CreationTimestamp.UnixNano()
-		return who, routing.Decide(routing.Snapshot{Service: service, Slices: s.slicesOf(o.key), Node: s.node})
+		return who, view{
+			exists: true, terminating: routing.Terminating(slices),
+			rules: routing.Decide(routing.Snapshot{Service: service, Slices: slices, Node: s.node}),
+		}
 	case kindPod:
 		object, exists, err := s.pods.GetStore().GetByKey(o.key)
 		if err != nil || !exists {
-			return who, nil
+			return who, view{}
 		}
 		pod := object.(*corev1.Pod)
 		who.Created = pod.CreationTimestamp.UnixNano()
 		if pod.Spec.NodeName != s.node {
-			return who, nil
+			return who, view{}
 		}
-		return who, routing.HostPorts(pod)
+		return who, view{exists: true, rules: routing.HostPorts(pod)}
 	}
 	panic(errors.New("proxy: rules of unknown kind " + o.kind))
 }

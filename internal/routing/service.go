@@ -100,7 +100,9 @@ func (c *candidates) add(endpoint *discoveryv1.Endpoint, port uint16, node strin
 		return
 	}
 	all, local := &c.ready, &c.localReady
-	if !ready {
+	// One that is published without being ready, or that terminates, serves
+	// when there is nobody else.
+	if !ready || terminating {
 		all, local = &c.terminating, &c.localTerminating
 	}
 	*all = append(*all, netip.AddrPortFrom(addr, port))

@@ -15,8 +15,12 @@ import (
 // for a soak.
 var duration = flag.Duration("traffic", 40*time.Second, "how long to send requests while the Deployment changes")
 
-// compared is how long they are sent with the order switched off.
-const compared = 12 * time.Second
+// compared is how long they are sent with the order switched off, and again up
+// to comparisons times until one fails: how often depends on the machine.
+const (
+	compared    = 12 * time.Second
+	comparisons = 10
+)
 
 // rate is of new connections of HTTP, for each way; echoRate of those of other
 // protocols.
@@ -175,17 +179,16 @@ func TestNoNewConnectionFails(t *testing.T) {
 // not show that the order is what helps.
 func TestWithoutTheOrderConnectionsFail(t *testing.T) {
 	instance, ways := startService(t, "--stop-at-once")
-	finish := begin(t, instance, ways)
-	phases := change(instance, compared, false)
-	reports := finish()
-	t.Logf("%d changes, with the order switched off\n%s", len(phases), table(reports))
-	failed := 0
-	for _, r := range reports {
-		if isNew(r) {
-			failed += r.Failed()
+	for range comparisons {
+		finish := begin(t, instance, ways)
+		phases := change(instance, compared, false)
+		reports := finish()
+		t.Logf("%d changes, with the order switched off\n%s", len(phases), table(reports))
+		for _, r := range reports {
+			if isNew(r) && r.Failed() > 0 {
+				return
+			}
 		}
 	}
-	if failed == 0 {
-		t.Error("nothing failed: this load shows nothing")
-	}
+	t.Error("nothing failed: this load shows nothing")
 }
