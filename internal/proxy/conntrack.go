@@ -42,10 +42,14 @@ const conntrackTries = 3
 // A client whose entry is removed is sent anew with its next packet; but the
 // answer to one that is under way would come from an address that it does not
 // know. So entries wait until as many packets came back as were sent, for
-// answerLimit at most: some clients want no answers.
+// answerLimit at most: some clients want no answers. That is long, as a server
+// on a machine with too much to do takes some hundred milliseconds, and half of
+// what a Pod waits for the proxy. Each look reads all connections of the
+// machine, so they become rarer.
 const (
-	answerPoll  = 5 * time.Millisecond
-	answerLimit = 300 * time.Millisecond
+	answerPollFirst = 5 * time.Millisecond
+	answerPollLast  = 50 * time.Millisecond
+	answerLimit     = time.Second
 )
 
 // forgetter removes the conntrack entries of UDP clients that are led to an
@@ -90,8 +94,10 @@ func (f *forgetter) run(ctx context.Context) {
 			return
 		case <-f.wake:
 		}
+		poll := answerPollFirst
 		for end := time.Now().Add(answerLimit); ctx.Err() == nil && f.pass(!time.Now().Before(end)) > 0; {
-			pause(ctx, answerPoll)
+			pause(ctx, poll)
+			poll = min(2*poll, answerPollLast)
 		}
 	}
 }
