@@ -115,10 +115,31 @@ var changes = []struct {
 		i.Signal(syscall.SIGKILL)
 		i.Up()
 	}},
-	{"delete a Pod", func(i *harness.Instance) {
-		names := strings.Fields(i.Kubectl("get", "pods", "-l", "app=http-go", "-o", "name"))
-		i.Kubectl("delete", names[0], "--wait=false", "--ignore-not-found")
+	{"delete a Pod", func(i *harness.Instance) { i.Kubectl("delete", "pod", onePod(i), "--wait=false") }},
+	{"kill cox while a Pod waits for its connections", func(i *harness.Instance) {
+		i.Kubectl("delete", "pod", onePod(i), "--wait=false")
+		i.Signal(syscall.SIGKILL)
+		i.Up()
 	}},
+	{"evict a Pod", func(i *harness.Instance) {
+		pod := onePod(i)
+		eviction := fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q}}`, pod)
+		script := fmt.Sprintf("echo '%s' | kubectl create --raw /api/v1/namespaces/default/pods/%s/eviction -f -", eviction, pod)
+		if result := i.Shell(script); result.Code != 0 {
+			panic(script + ": " + result.Stderr)
+		}
+	}},
+}
+
+// onePod is the name of a Pod that serves.
+func onePod(i *harness.Instance) string {
+	names := i.Kubectl("get", "pods", "-l", "app=http-go", "-o", `jsonpath={range .items[?(@.status.phase=="Running")]}{.metadata.deletionTimestamp}/{.metadata.name} {end}`)
+	for _, name := range strings.Fields(names) {
+		if name, serves := strings.CutPrefix(name, "/"); serves {
+			return name
+		}
+	}
+	panic("no Pod serves: " + names)
 }
 
 // phase is a change that began then.
