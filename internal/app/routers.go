@@ -13,10 +13,11 @@ import (
 // routers are all who lead connections to Pods. A Pod waits for each.
 type routers []agent.Router
 
-// Routed implements agent.Router.
+// Routed implements agent.Router. As with Unrouted, the last one is asked first:
+// its rules follow the caches that the others are measured by.
 func (all routers) Routed(ctx context.Context, podIP netip.Addr, services []string) error {
 	var errs []error
-	for _, router := range all {
+	for _, router := range slices.Backward(all) {
 		errs = append(errs, router.Routed(ctx, podIP, services))
 	}
 	return errors.Join(errs...)

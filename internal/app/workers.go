@@ -20,6 +20,7 @@ import (
 	"coxswain.dev/cox/internal/dns"
 	"coxswain.dev/cox/internal/ingress"
 	"coxswain.dev/cox/internal/network"
+	"coxswain.dev/cox/internal/peers"
 	"coxswain.dev/cox/internal/proxy"
 )
 
@@ -87,12 +88,24 @@ func (i *instance) startServices(ctx context.Context, client kubernetes.Interfac
 	}
 	i.spawn(ctx, &i.workers, "the DNS server", names.Run)
 	front, err := i.startIngress(ctx, client, shared)
-	if err != nil || front == nil {
-		return rules, rules, err
+	if err != nil {
+		return nil, nil, err
 	}
 	// The front first: what it waits for are whole requests, and its own
 	// connections are closed when the rules' are looked at.
-	return routers{front, rules}, rules, nil
+	var all routers
+	var followers []func(context.Context) error
+	if front != nil {
+		all, followers = append(all, front), append(followers, front.Follow)
+	}
+	others, err := peers.New(peers.Config{
+		Client: client, Informers: shared, NodeName: i.NodeName, InForce: rules.InForce, Followers: followers, Logger: i.log.With("part", "peers"),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	i.spawn(ctx, &i.workers, "the other machines' proxies", others.Run)
+	return append(all, others, rules), rules, nil
 }
 
 // startIngress starts the front for Ingresses; nil if it is switched off.

@@ -36,7 +36,7 @@ var layers = []layer{
 	{"the API server", []string{"internal/apiserver"}},
 	{"adapters and drivers", []string{
 		"internal/admission", "internal/agent", "internal/cli", "internal/controllers", "internal/cri",
-		"internal/dns", "internal/etcd", "internal/ingress", "internal/network", "internal/proxy", "internal/registry",
+		"internal/dns", "internal/etcd", "internal/ingress", "internal/network", "internal/peers", "internal/proxy", "internal/registry",
 	}},
 	{"the simulator", []string{"internal/sim"}},
 	{"shared by drivers", []string{"internal/cni", "internal/diagnose", "internal/plan", "internal/reconcile"}},

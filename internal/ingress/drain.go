@@ -32,6 +32,18 @@ func (f *Front) Routed(ctx context.Context, podIP netip.Addr, services []string)
 // Pod as terminating, and returns when they were looked at since. A Pod that is
 // the last of its Service goes on getting requests: there is nobody else.
 func (f *Front) Unrouted(ctx context.Context, pod routing.Leaving) error {
+	return f.await(ctx, fmt.Sprintf("no Ingress sends requests to %s", pod.IP), func() bool { return !f.pool.sendsTo(pod.IP) })
+}
+
+// Follow returns when requests are sent by what the cache shows now, or with
+// ctx's error if that comes first.
+func (f *Front) Follow(ctx context.Context) error {
+	return f.await(ctx, "Ingresses follow the EndpointSlices", func() bool { return true })
+}
+
+// await looks at what the cache shows, and returns when that is served and
+// something holds.
+func (f *Front) await(ctx context.Context, what string, holds func() bool) error {
 	if f.backends.Load() == nil {
 		return nil // there is no Ingress
 	}
@@ -39,13 +51,13 @@ func (f *Front) Unrouted(ctx context.Context, pod routing.Leaving) error {
 	f.look()
 	for {
 		changed := f.pool.change()
-		if f.pool.lookedAt() >= next && !f.pool.sendsTo(pod.IP) {
+		if f.pool.lookedAt() >= next && holds() {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting until no Ingress sends requests to %s: %w", pod.IP, ctx.Err())
+			return fmt.Errorf("waiting until %s: %w", what, ctx.Err())
 		}
 	}
 }

@@ -294,6 +294,22 @@ func TestLastEndpointServesWhileItTerminates(t *testing.T) {
 	}
 }
 
+// What is in force is as new as the newest slice that was dealt with, whatever
+// their order.
+func TestInForceIsTheNewestRevision(t *testing.T) {
+	c := startCluster(t)
+	for _, step := range []struct{ revision, want string }{{"9", "9"}, {"1000", "1000"}, {"101", "1000"}} {
+		slice := newSlice("web")
+		slice.Name, slice.ResourceVersion = "web-"+step.revision, step.revision
+		_, changed := c.proxy.InForce()
+		c.put(slice)
+		<-changed
+		if got, _ := c.proxy.InForce(); got != step.want {
+			t.Errorf("after revision %s: %q in force, want %s", step.revision, got, step.want)
+		}
+	}
+}
+
 func TestUnroutedForWhatWasNeverRouted(t *testing.T) {
 	c := startCluster(t)
 	if err := c.proxy.Unrouted(t.Context(), routing.Leaving{IP: netip.MustParseAddr("10.244.9.9")}); err != nil {

@@ -24,6 +24,8 @@ type offers struct {
 	// by has, for each Service (namespace/name) that there is, where its rules
 	// lead and which Pods they know to be terminating.
 	by map[string]led
+	// revision is that of the EndpointSlices in force.
+	revision string
 	// changed is closed and replaced at each change.
 	changed chan struct{}
 }
@@ -47,9 +49,10 @@ func (o *offers) init() {
 
 // publish makes changes known: for each address what it is offered by now, and
 // for changed Services what their rules in force were made from.
-func (o *offers) publish(now func(yield func(netip.Addr, offer) bool), services map[string]view) {
+func (o *offers) publish(now func(yield func(netip.Addr, offer) bool), services map[string]view, revision string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.revision = revision
 	for service, seen := range services {
 		if !seen.exists {
 			delete(o.by, service)
@@ -117,6 +120,15 @@ func (o *offers) missing(addr netip.Addr, services []string) ([]string, <-chan s
 		}
 	}
 	return missing, o.changed
+}
+
+// InForce is the revision up to which the rules in force follow the
+// EndpointSlices, empty before there are any, and is closed when something has
+// changed.
+func (p *Proxy) InForce() (revision string, changed <-chan struct{}) {
+	p.offers.mu.Lock()
+	defer p.offers.mu.Unlock()
+	return p.offers.revision, p.offers.changed
 }
 
 // Routed returns when the rules in force lead from each of the Services

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -40,9 +41,11 @@ type Proxy struct {
 	sources sources
 
 	// dirty are the owners to look at again; wake has room for one signal.
-	dirtyMu sync.Mutex
-	dirty   map[owner]struct{}
-	wake    chan struct{}
+	// revision is the newest of the EndpointSlices that they are due to.
+	dirtyMu  sync.Mutex
+	dirty    map[owner]struct{}
+	revision string
+	wake     chan struct{}
 	// disturbed says that somebody else changed our table.
 	disturbed chan struct{}
 
@@ -101,7 +104,7 @@ func New(config Config) (*Proxy, error) {
 // Run applies changes until ctx ends. The rules stay behind. It returns an
 // error only if it cannot begin.
 func (p *Proxy) Run(ctx context.Context) error {
-	registrations, err := p.sources.subscribe(p.mark)
+	registrations, err := p.sources.subscribe(p.mark, p.note)
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
@@ -167,7 +170,8 @@ func pause(ctx context.Context, d time.Duration) {
 func (p *Proxy) apply(rebuild bool) error {
 	var touched []routing.Frontend
 	guards := p.kernel.guards
-	for o := range p.takeDirty() {
+	dirty, revision := p.takeDirty()
+	for o := range dirty {
 		if o == allPolicies {
 			guards = p.sources.guards(p.config.Gateway)
 			continue
@@ -197,7 +201,7 @@ func (p *Proxy) apply(rebuild bool) error {
 	p.judgements.publish(p.kernel.guards)
 	// First what Unrouted asks about last.
 	p.forgetter.add(p.kernel.state.takeStale())
-	p.offers.publish(p.kernel.state.offered, p.unpublished)
+	p.offers.publish(p.kernel.state.offered, p.unpublished, revision)
 	clear(p.unpublished)
 	return nil
 }
@@ -210,12 +214,22 @@ func (p *Proxy) mark(o owner) {
 	signal(p.wake)
 }
 
-func (p *Proxy) takeDirty() map[owner]struct{} {
+// note is called for each EndpointSlice that has changed, before mark is.
+func (p *Proxy) note(revision string) {
 	p.dirtyMu.Lock()
 	defer p.dirtyMu.Unlock()
-	taken := p.dirty
-	p.dirty = map[owner]struct{}{}
-	return taken
+	if order, err := resourceversion.CompareResourceVersion(revision, p.revision); p.revision == "" || err == nil && order > 0 {
+		p.revision = revision
+	}
+}
+
+// takeDirty is the owners marked so far, and the revision that is in force when
+// all those are.
+func (p *Proxy) takeDirty() (dirty map[owner]struct{}, revision string) {
+	p.dirtyMu.Lock()
+	defer p.dirtyMu.Unlock()
+	dirty, p.dirty = p.dirty, map[owner]struct{}{}
+	return dirty, p.revision
 }
 
 func (p *Proxy) signalDisturbed() { signal(p.disturbed) }

@@ -90,8 +90,9 @@ type registrations struct {
 	synced []cache.InformerSynced
 }
 
-// subscribe calls mark for every owner that an event may concern.
-func (s *sources) subscribe(mark func(owner)) (*registrations, error) {
+// subscribe calls mark for every owner that an event may concern, and before
+// that note with the revision of an EndpointSlice.
+func (s *sources) subscribe(mark func(owner), note func(revision string)) (*registrations, error) {
 	r := &registrations{}
 	var removals []func() error
 	r.remove = func() {
@@ -107,7 +108,11 @@ func (s *sources) subscribe(mark func(owner)) (*registrations, error) {
 		{s.services, func(o any) (owner, bool) { return ownerOf(kindService, o) }},
 		{s.slices, func(o any) (owner, bool) {
 			slice, ok := o.(*discoveryv1.EndpointSlice)
-			return owner{kindService, serviceOf(slice)}, ok && serviceOf(slice) != ""
+			if !ok || serviceOf(slice) == "" {
+				return owner{}, false
+			}
+			note(slice.ResourceVersion)
+			return owner{kindService, serviceOf(slice)}, true
 		}},
 		{s.pods, func(o any) (owner, bool) {
 			pod, ok := o.(*corev1.Pod)
