@@ -23,9 +23,10 @@ type NodeDialer interface {
 
 // Kinds returns every resource of the group.
 func Kinds(deps Dependencies) []registry.Builder {
+	services := &storedServices{}
 	return []registry.Builder{
-		namespace(), node(), pod(deps.Nodes), podTemplate(), replicationController(),
-		service(deps.ServiceCIDR), endpoints(), configMap(), secret(), serviceAccount(),
+		namespace(), node(), pod(deps.Nodes, services), podTemplate(), replicationController(),
+		service(deps.ServiceCIDR, services), endpoints(), configMap(), secret(), serviceAccount(),
 		Event(), resourceQuota(), limitRange(),
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"coxswain.dev/cox/internal/registry"
 )
 
-func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
+func pod(nodes NodeDialer, services *storedServices) registry.Kind[*corev1.Pod] {
 	return registry.Kind[*corev1.Pod]{
 		Version: corev1.SchemeGroupVersion, Resource: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
 		New:     func() *corev1.Pod { return &corev1.Pod{} },
@@ -42,7 +42,9 @@ func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
 		Validate:       func(_ context.Context, obj *corev1.Pod) field.ErrorList { return api.ValidatePod(obj) },
 		ValidateUpdate: func(_ context.Context, obj, old *corev1.Pod) field.ErrorList { return api.ValidatePodUpdate(obj, old) },
 		Warnings:       func(_ context.Context, obj, _ *corev1.Pod) []string { return api.PodWarnings(obj) },
-		GracefulDelete: gracefulDelete,
+		GracefulDelete: func(ctx context.Context, obj *corev1.Pod, options *metav1.DeleteOptions) bool {
+			return gracefulDelete(ctx, obj, options, services)
+		},
 		Status: &registry.Status[*corev1.Pod]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.Pod) {
 				obj.Spec, obj.DeletionTimestamp, obj.DeletionGracePeriodSeconds = old.Spec, old.DeletionTimestamp, old.DeletionGracePeriodSeconds
@@ -70,7 +72,7 @@ func pod(nodes NodeDialer) registry.Kind[*corev1.Pod] {
 // gracefulDelete gives a Pod the time its spec asks for, and before that the
 // time that its connections may take to end. A Pod that no node has, or that
 // has ended, needs none.
-func gracefulDelete(ctx context.Context, obj *corev1.Pod, options *metav1.DeleteOptions) bool {
+func gracefulDelete(ctx context.Context, obj *corev1.Pod, options *metav1.DeleteOptions, services *storedServices) bool {
 	if options == nil {
 		return false
 	}
@@ -89,7 +91,7 @@ func gracefulDelete(ctx context.Context, obj *corev1.Pod, options *metav1.Delete
 		period = 1
 	}
 	if known {
-		period += addDrain(obj, period)
+		period += addDrain(obj, period, services.leadingTo(ctx, obj))
 	}
 	options.GracePeriodSeconds = &period
 	return true

@@ -19,7 +19,7 @@ import (
 	"coxswain.dev/cox/internal/registry"
 )
 
-func service(prefix netip.Prefix) registry.Kind[*corev1.Service] {
+func service(prefix netip.Prefix, stored *storedServices) registry.Kind[*corev1.Service] {
 	return registry.Kind[*corev1.Service]{
 		Version: corev1.SchemeGroupVersion, Resource: "services", Singular: "service", ShortNames: []string{"svc"}, Categories: []string{"all"},
 		New:      func() *corev1.Service { return &corev1.Service{} },
@@ -58,7 +58,10 @@ func service(prefix netip.Prefix) registry.Kind[*corev1.Service] {
 			return []any{obj.Name, string(obj.Spec.Type), orNone(obj.Spec.ClusterIP), externalIP(obj), orNone(servicePorts(obj.Spec.Ports)),
 				registry.Age(obj.CreationTimestamp), labels.FormatLabels(obj.Spec.Selector)}
 		},
-		Store: func(store *genericregistry.Store) { allocateIn(store, prefix) },
+		Store: func(store *genericregistry.Store) {
+			stored.store = store
+			allocateIn(store, prefix)
+		},
 	}
 }
 
