@@ -83,3 +83,15 @@ func TestALongNameLeavesRoomForTheHash(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has asked for no progress in time has no condition of it.
+func TestARefusalWithoutADeadlineIsNoCondition(t *testing.T) {
+	w := newWorld()
+	if got := rollout.CreateFailed(w.deployment, "no", w.now).Conditions; len(got) != 1 || got[0].Message != "no" {
+		t.Errorf("with a deadline: %+v", got)
+	}
+	w.deployment.Spec.ProgressDeadlineSeconds = nil
+	if got := rollout.CreateFailed(w.deployment, "no", w.now).Conditions; len(got) > 0 {
+		t.Errorf("without: %+v", got)
+	}
+}

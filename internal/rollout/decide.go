@@ -76,7 +76,8 @@ func (w *wave) refuseSelector(err error) {
 	if w.deployment.Status.ObservedGeneration >= w.deployment.Generation {
 		return
 	}
-	event := Event{corev1.EventTypeWarning, "InvalidSelector", "This deployment has an invalid label selector: " + err.Error()}
+	// What is wrong with it is said by err, but each time in another order.
+	event := Event{corev1.EventTypeWarning, "InvalidSelector", "This deployment has an invalid label selector."}
 	if errors.Is(err, errSelectsAll) {
 		event.Reason, event.Message = "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required."
 	}

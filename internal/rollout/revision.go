@@ -37,11 +37,7 @@ const revisionHistoryLimitBytes = 2000
 // syncRevisions gives the new ReplicaSet the next revision, and the
 // Deployment the same. With create, a missing new ReplicaSet is made.
 func (w *wave) syncRevisions(create bool) {
-	revision := int64(0)
-	for _, rs := range w.old {
-		revision = max(revision, revisionOf(rs.Annotations))
-	}
-	revision++
+	revision := w.lastRevision() + 1
 	switch {
 	case w.next != nil:
 		w.renew(revision)
@@ -57,6 +53,16 @@ func (w *wave) syncRevisions(create bool) {
 	if now != "" && w.deployment.Annotations[RevisionAnnotation] != now {
 		w.actions = append(w.actions, Annotate{map[string]string{RevisionAnnotation: now}, "the new ReplicaSet has this revision"})
 	}
+}
+
+// lastRevision is the highest of the old ReplicaSets, the one before that of
+// the new; 0 if there is none.
+func (w *wave) lastRevision() int64 {
+	revision := int64(0)
+	for _, rs := range w.old {
+		revision = max(revision, revisionOf(rs.Annotations))
+	}
+	return revision
 }
 
 // renew brings an existing new ReplicaSet up to date: a rolled-back template
@@ -109,10 +115,8 @@ func (w *wave) create(revision int64) {
 // room for the hash, the end is left out.
 func setName(deployment, hash string) string {
 	room := validation.DNS1123SubdomainMaxLength - len(hash) - 1
-	if len(deployment) > room {
-		deployment = strings.TrimRight(deployment[:room], ".") // no part may begin with the dash
-	}
-	return deployment + "-" + hash
+	// No part of a name may begin with the dash.
+	return strings.TrimRight(deployment[:min(len(deployment), room)], ".") + "-" + hash
 }
 
 // withLabel is a copy of labels with the hash.

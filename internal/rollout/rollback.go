@@ -24,7 +24,7 @@ func (w *wave) rollBack() bool {
 		return false
 	}
 	w.syncRevisions(true)
-	if w.next.created || len(w.actions) > 0 || w.actionFor(w.next) != nil {
+	if len(w.actions) > 0 || w.actionFor(w.next) != nil {
 		w.writeStatus()
 		return true
 	}
@@ -41,7 +41,7 @@ func (w *wave) rollBackTo(revision int64) RollBack {
 	}
 	for _, rs := range w.all {
 		switch {
-		case revisionOf(rs.Annotations) != revision || revision <= 0:
+		case revisionOf(rs.Annotations) != revision:
 		case sameTemplate(&rs.Spec.Template, &w.deployment.Spec.Template):
 			return w.noRollBack("DeploymentRollbackTemplateUnchanged",
 				fmt.Sprintf("The rollback revision contains the same template as current deployment %q", w.deployment.Name))
@@ -64,20 +64,6 @@ func (w *wave) noRollBack(reason, message string) RollBack {
 		Event:       &Event{corev1.EventTypeWarning, reason, message},
 		Cause:       "the rollback that is asked for cannot be made",
 	}
-}
-
-// lastRevision is the second highest revision; 0 if there is none.
-func (w *wave) lastRevision() int64 {
-	highest, second := int64(0), int64(0)
-	for _, rs := range w.all {
-		switch revision := revisionOf(rs.Annotations); {
-		case revision >= highest:
-			highest, second = revision, highest
-		case revision > second:
-			second = revision
-		}
-	}
-	return second
 }
 
 // withoutRequest is a copy of annotations.

@@ -235,6 +235,9 @@ func (w *world) apply() error {
 		case rollout.RollBack:
 			w.deployment.Annotations = a.Annotations
 			if a.Template != nil {
+				if hash, set := a.Template.Labels["pod-template-hash"]; set {
+					return fmt.Errorf("the Deployment's template gets the hash %s", hash)
+				}
 				w.deployment.Generation++
 				w.deployment.Spec.Template = *a.Template.DeepCopy()
 			}
