@@ -91,6 +91,13 @@ func (w *world) apply(action rollout.Action) (bool, *Step) {
 		}
 		maps.Copy(w.deployment.Annotations, a.Annotations)
 		return true, nil
+	case rollout.RollBack:
+		w.deployment.Annotations = a.Annotations
+		if a.Template != nil {
+			w.deployment.Spec.Template = *a.Template.DeepCopy()
+			w.deployment.Generation++
+		}
+		return true, nil
 	default:
 		// The set of actions is closed; a new one has to be done here.
 		panic(fmt.Sprintf("plan does not know the action %T", action))

@@ -121,6 +121,9 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 	if err := c.writeStatus(ctx, k, current, decision.Status); err != nil {
 		return time.Time{}, err
 	}
+	for _, event := range decision.Events {
+		c.record(current, &event)
+	}
 	return decision.WakeAt, nil
 }
 

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -24,9 +25,9 @@ func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, ac
 		if err := c.mayAdopt(ctx, k, d); err != nil {
 			return err
 		}
-		return c.setOwner(ctx, k, a.Ref, []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))})
+		return c.setOwner(ctx, k, a.Ref, metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment")))
 	case rollout.Release:
-		return c.setOwner(ctx, k, a.Ref, nil)
+		return c.setOwner(ctx, k, a.Ref, map[string]any{"$patch": "delete", "uid": d.UID})
 	case rollout.Create:
 		return c.create(ctx, k, d, a)
 	case rollout.Update:
@@ -43,17 +44,32 @@ func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, ac
 			d.Annotations = map[string]string{}
 		}
 		maps.Copy(d.Annotations, a.Annotations)
-		updated, err := c.DeploymentClient(k.Namespace).Update(ctx, d, metav1.UpdateOptions{})
-		if err != nil {
+		return c.write(ctx, k, d)
+	case rollout.RollBack:
+		d.Annotations = a.Annotations
+		if a.Template != nil {
+			d.Spec.Template = *a.Template.DeepCopy()
+		}
+		if err := c.write(ctx, k, d); err != nil {
 			return err
 		}
-		c.Own.Wrote(k, c.Deployments, updated)
-		updated.Status = d.Status
-		*d = *updated
+		c.record(d, a.Event)
 		return nil
 	default:
 		return fmt.Errorf("rollout gave an unknown action %T", action)
 	}
+}
+
+// write stores the Deployment, but for its status.
+func (c *Deployments) write(ctx context.Context, k Key, d *appsv1.Deployment) error {
+	updated, err := c.DeploymentClient(k.Namespace).Update(ctx, d, metav1.UpdateOptions{})
+	if err != nil {
+		return err
+	}
+	c.Own.Wrote(k, c.Deployments, updated)
+	updated.Status = d.Status
+	*d = *updated
+	return nil
 }
 
 // noteUnanswered remembers a write to a ReplicaSet that may have happened.
@@ -97,12 +113,12 @@ func adoptable(kind string, k Key, uid types.UID, live metav1.Object, what strin
 }
 
 // setOwner adopts or releases a ReplicaSet, in the state in which it was seen.
-func (c *Deployments) setOwner(ctx context.Context, k Key, ref rollout.Ref, owners []metav1.OwnerReference) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"ownerReferences": owners, "uid": ref.UID, "resourceVersion": ref.ResourceVersion}})
+func (c *Deployments) setOwner(ctx context.Context, k Key, ref rollout.Ref, owner any) error {
+	patch, err := ownerPatch(owner, ref.UID, ref.ResourceVersion)
 	if err != nil {
 		return err
 	}
-	updated, err := c.SetClient(k.Namespace).Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	updated, err := c.SetClient(k.Namespace).Patch(ctx, ref.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	if err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -111,6 +127,14 @@ func (c *Deployments) setOwner(ctx context.Context, k Key, ref rollout.Ref, owne
 	}
 	c.Own.Wrote(k, c.Sets, updated)
 	return nil
+}
+
+// ownerPatch is a strategic merge patch of one owner of an object in a state as
+// seen. Owners are merged by their UID: those that are not its controller stay.
+func ownerPatch(owner any, uid types.UID, resourceVersion string) ([]byte, error) {
+	return json.Marshal(map[string]any{"metadata": map[string]any{
+		"ownerReferences": []any{owner}, "uid": uid, "resourceVersion": resourceVersion,
+	}})
 }
 
 // create makes a ReplicaSet. If its name is taken, it may be our own of a
@@ -124,9 +148,10 @@ func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a
 		c.Own.Wrote(k, c.Sets, made)
 		c.record(d, a.Event)
 		return nil
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return err // the Deployment goes too, and nothing can be told of it
 	case !apierrors.IsAlreadyExists(err):
-		c.Events.Eventf(d, corev1.EventTypeWarning, "ReplicaSetCreateError", "Failed to create new replica set %q: %v", a.ReplicaSet.Name, err)
-		return err
+		return c.createFailed(ctx, k, d, a.ReplicaSet.Name, err)
 	}
 	existing, err := sets.Get(ctx, a.ReplicaSet.Name, metav1.GetOptions{})
 	if err != nil {
@@ -146,6 +171,21 @@ func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a
 		return err
 	}
 	return fmt.Errorf("the name %s is taken by another template, another one will be chosen", existing.Name)
+}
+
+// createFailed tells users why a ReplicaSet cannot be made. A broken connection
+// tells nothing about that: the ReplicaSet may be there.
+func (c *Deployments) createFailed(ctx context.Context, k Key, d *appsv1.Deployment, name string, err error) error {
+	message := fmt.Sprintf("Failed to create new replica set %q: %v", name, err)
+	c.Events.Event(d, corev1.EventTypeWarning, rollout.ReplicaSetCreateError, message)
+	if answer := apierrors.APIStatus(nil); !errors.As(err, &answer) {
+		return err
+	}
+	if untold := c.writeStatus(ctx, k, d, rollout.CreateFailed(d, message, c.Now())); untold != nil {
+		// The cause is what decides what is done next.
+		return fmt.Errorf("%w (nor could the status say so: %v)", err, untold)
+	}
+	return err
 }
 
 func (c *Deployments) update(ctx context.Context, k Key, d *appsv1.Deployment, a rollout.Update) error {

@@ -1,11 +1,14 @@
 package reconcile_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -100,19 +103,157 @@ func TestANameThatItsOwnSetHasIsNoCollision(t *testing.T) {
 
 func TestASetThatCannotBeMadeIsReported(t *testing.T) {
 	w := newWorld(t)
-	w.deployment(3)
+	d := w.deployment(3)
 	w.show()
 	w.failing("create ReplicaSet", apierrors.NewForbidden(schema.GroupResource{Resource: "replicasets"}, "web", errBroken), false)
 	_, err := w.reconcileDeployment()
 	w.fails(err, "forbidden")
-	if len(w.events) != 1 || w.events[0][:29] != "Warning ReplicaSetCreateError" {
+	said := "Failed to create new replica set \"web-" + rollout.Hash(&d.Spec.Template, nil) + "\": replicasets \"web\" is forbidden: the connection broke"
+	if len(w.events) != 1 || w.events[0] != "Warning ReplicaSetCreateError "+said {
 		t.Errorf("events %q", w.events)
 	}
+	condition := appsv1.DeploymentCondition{
+		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ReplicaSetCreateError", Message: said,
+		LastUpdateTime: metav1.NewTime(start), LastTransitionTime: metav1.NewTime(start),
+	}
+	if got := w.deployments.objects["web"].Status.Conditions; !slices.Equal(got, []appsv1.DeploymentCondition{condition}) {
+		t.Errorf("the conditions are %+v", got)
+	}
 	w.asked()
+	w.show()
 	_, err = w.reconcileDeployment()
 	w.fails(err, "forbidden") // an answer leaves nothing to be found out
 	if asked := w.asked(); count(asked, "get") > 0 {
 		t.Errorf("the requests are %q", asked)
+	}
+}
+
+// What is not known to be refused is not said to be; nor is it where nobody
+// will read it.
+func TestASetThatMayHaveBeenMadeIsNotSaidToBeRefused(t *testing.T) {
+	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "replicasets"}, "web", errBroken)
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	for name, c := range map[string]struct {
+		err    error
+		events int
+	}{"a broken connection": {errBroken, 1}, "a namespace that goes": {terminating, 0}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deployment(3)
+			w.show()
+			w.failing("create ReplicaSet", c.err, false)
+			_, err := w.reconcileDeployment()
+			w.fails(err, "broke")
+			if got := w.deployments.objects["web"].Status.Conditions; len(got) > 0 || len(w.events) != c.events {
+				t.Errorf("conditions %+v, events %q", got, w.events)
+			}
+		})
+	}
+}
+
+// The cause of a refusal decides what is done next, also where the status could
+// not be written.
+func TestARefusalThatCouldNotBeToldIsStillTheError(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(3)
+	w.show()
+	w.fail = func(request string) (error, bool) {
+		switch {
+		case strings.HasPrefix(request, "create ReplicaSet"):
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "replicasets"}, "web", errors.New("enough")), false
+		case strings.HasPrefix(request, "status Deployment"):
+			return apierrors.NewConflict(schema.GroupResource{Resource: "deployments"}, "web", errors.New("changed")), false
+		}
+		return nil, false
+	}
+	_, err := w.reconcileDeployment()
+	w.fails(err, "enough")
+	w.fails(err, "changed")
+	if !apierrors.IsForbidden(err) || apierrors.IsConflict(err) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// The annotation of old API versions' spec.rollbackTo, in upstream's words.
+func TestADeploymentIsRolledBack(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(3)
+	w.settle(w.reconcileDeployment)
+	change := func(change func(d *appsv1.Deployment)) {
+		d := copied(w.deployments.objects["web"])
+		change(d)
+		w.deployments.put(d)
+		w.events = nil
+		w.settle(w.reconcileDeployment)
+	}
+	change(func(d *appsv1.Deployment) { d.Spec.Template = template("v2") })
+	change(func(d *appsv1.Deployment) { d.Annotations[appsv1.DeprecatedRollbackTo] = "0" })
+	d := w.deployments.objects["web"]
+	if _, asked := d.Annotations[appsv1.DeprecatedRollbackTo]; asked || d.Spec.Template.Spec.Containers[0].Image != "v1" || len(d.Spec.Template.Labels) != 1 {
+		t.Errorf("the Deployment is %+v", d)
+	}
+	if want := `Normal DeploymentRollback Rolled back deployment "web" to revision 1`; !slices.Contains(w.events, want) {
+		t.Errorf("events %q", w.events)
+	}
+	change(func(d *appsv1.Deployment) { d.Annotations[appsv1.DeprecatedRollbackTo] = "77" })
+	if want := "Warning DeploymentRollbackRevisionNotFound Unable to find the revision to rollback to."; !slices.Equal(w.events, []string{want}) {
+		t.Errorf("events %q", w.events)
+	}
+}
+
+// A write that was refused is not told of as if it were done.
+func TestARollbackThatFailsIsNotTold(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(3)
+	w.settle(w.reconcileDeployment)
+	d := copied(w.deployments.objects["web"])
+	d.Annotations[appsv1.DeprecatedRollbackTo] = "77"
+	w.deployments.put(d)
+	w.show()
+	w.events = nil
+	w.failing("update Deployment", errBroken, false)
+	_, err := w.reconcileDeployment()
+	w.fails(err, "broke")
+	if len(w.events) > 0 {
+		t.Errorf("events %q", w.events)
+	}
+}
+
+func TestADeploymentThatSelectsAllIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(3, func(d *appsv1.Deployment) { d.Spec.Selector = &metav1.LabelSelector{} })
+	w.settle(w.reconcileDeployment)
+	w.settle(w.reconcileDeployment)
+	if want := "Warning SelectingAll This deployment is selecting all pods. A non-empty selector is required."; !slices.Equal(w.events, []string{want}) {
+		t.Errorf("events %q", w.events)
+	}
+	if got := w.deployments.objects["web"].Status.ObservedGeneration; got != 1 {
+		t.Errorf("observed generation %d", got)
+	}
+}
+
+// Owners that do not control a ReplicaSet are none of the Deployment's business.
+func TestOtherOwnersOfASetStay(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(2)
+	w.settle(w.reconcileDeployment)
+	name := w.onlySet()
+	other := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "other", UID: "uid-of-other"}
+	set := copied(w.sets.objects[name])
+	set.OwnerReferences = []metav1.OwnerReference{other}
+	w.sets.put(set)
+	w.settle(w.reconcileDeployment)
+	if owners := w.sets.objects[name].OwnerReferences; len(owners) != 2 || !metav1.IsControlledBy(w.sets.objects[name], w.deployments.objects["web"]) {
+		t.Fatalf("adopted, it has the owners %v", owners)
+	}
+	set = copied(w.sets.objects[name])
+	set.Labels = map[string]string{"app": "theirs"}
+	w.sets.put(set)
+	w.show()
+	_, err := w.reconcileDeployment()
+	w.succeeds(err)
+	if owners := w.sets.objects[name].OwnerReferences; !slices.Equal(owners, []metav1.OwnerReference{other}) {
+		t.Errorf("released, it has the owners %v", owners)
 	}
 }
 

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -54,12 +53,9 @@ func (c *Sets) apply(ctx context.Context, k Key, set *replicas.Set, obj runtime.
 	return c.slowStart(len(decision.Delete), inTurn(decision.Delete, func(ref replicas.PodRef) error { return c.delete(ctx, k, set, obj, ref) }))
 }
 
-// setOwner adopts or releases a Pod, in the state in which it was seen. Owners
-// are merged by their UID: those that are not its controller stay.
+// setOwner adopts or releases a Pod, in the state in which it was seen.
 func (c *Sets) setOwner(ctx context.Context, k Key, ref replicas.PodRef, owner any) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"ownerReferences": []any{owner}, "uid": ref.UID, "resourceVersion": ref.ResourceVersion,
-	}})
+	patch, err := ownerPatch(owner, ref.UID, ref.ResourceVersion)
 	if err != nil {
 		return err
 	}

@@ -83,11 +83,18 @@ type Decision struct {
 
 // Decide is the whole controller of a set. It reads nothing but its argument.
 func Decide(s Snapshot) Decision {
+	if !selects(s.Set.Selector) {
+		status := s.Set.Status
+		status.ObservedGeneration = s.Set.Meta.Generation
+		return Decision{Status: status}
+	}
 	var d Decision
 	own := claim(s, &d)
 	active := slices.DeleteFunc(slices.Clone(own), func(pod *corev1.Pod) bool { return !isActive(pod) })
 	if s.Set.Meta.DeletionTimestamp == nil {
 		switch missing := int(max(0, s.Set.Replicas)) - len(active); {
+		case missing > 0 && makesStrangers(s.Set):
+			s.Failed = cmp.Or(s.Failed, strangers(s.Now))
 		case missing > 0:
 			d.Create = min(missing, Burst)
 		case missing < 0:
@@ -97,6 +104,24 @@ func Decide(s Snapshot) Decision {
 	d.Status = status(s, own, active)
 	d.WakeAt = nextAvailable(active, s.Set.MinReadySeconds, s.Now)
 	return d
+}
+
+// selects tells whether a selector selects some Pods and not others. Validation
+// refuses the rest, so that only a set written around the API has one: it would
+// take every Pod that is nobody's, or make Pods for ever of which none is its own.
+func selects(selector labels.Selector) bool {
+	requirements, can := selector.Requirements()
+	return can && len(requirements) > 0
+}
+
+// makesStrangers tells whether a set would make Pods that are not its own, and
+// more and more of them. Validation refuses it too.
+func makesStrangers(set *Set) bool {
+	return set.Template != nil && !set.Selector.Matches(labels.Set(set.Template.Labels))
+}
+
+func strangers(now time.Time) *Failure {
+	return &Failure{"FailedCreate", "the labels of spec.template do not match spec.selector: its Pods would not belong to it", metav1.NewTime(now).Rfc3339Copy()}
 }
 
 // claim settles which Pods are the set's. Only active Pods change hands, and

@@ -67,10 +67,11 @@ func compareBool(a, b bool) int {
 }
 
 // deletionCost is what a user says that a Pod is worth (KEP-2255); 0 where it
-// makes no sense.
+// makes no sense. A plus sign or a zero in front makes none.
 func deletionCost(pod *corev1.Pod) int32 {
-	cost, err := strconv.ParseInt(pod.Annotations[corev1.PodDeletionCost], 10, 32)
-	if err != nil {
+	text := pod.Annotations[corev1.PodDeletionCost]
+	cost, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || text[0] == '+' || text[0] == '0' && text != "0" {
 		return 0
 	}
 	return int32(cost)

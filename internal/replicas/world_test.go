@@ -120,7 +120,7 @@ func (w *world) changeSet(settings []string) error {
 			}
 			w.set.Template.Labels = labelsOf(value)
 		case "selector":
-			w.set.Selector = labels.SelectorFromSet(labelsOf(value))
+			w.set.Selector = selectorOf(value)
 		default:
 			return fmt.Errorf("no such setting of a set: %q", name)
 		}
@@ -148,6 +148,18 @@ func (w *world) apply() {
 		w.pods[ref.Name].DeletionTimestamp = &metav1.Time{Time: w.now}
 	}
 	w.set.Status = w.last.Status
+}
+
+// selectorOf reads labels; "everything" and "nothing" are what no API stores.
+func selectorOf(text string) labels.Selector {
+	switch text {
+	case "everything":
+		return labels.Everything()
+	case "nothing":
+		return labels.Nothing()
+	default:
+		return labels.SelectorFromSet(labelsOf(text))
+	}
 }
 
 func labelsOf(text string) map[string]string {

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -68,12 +69,24 @@ type Annotate struct {
 	Cause       string
 }
 
+// RollBack answers a request for a rollback: it takes the request away, and
+// gives the Deployment the template that was asked for.
+type RollBack struct {
+	// Template is nil if there is none, or none but what the Deployment has.
+	Template *corev1.PodTemplateSpec
+	// Annotations are all that the Deployment is to have.
+	Annotations map[string]string
+	Event       *Event
+	Cause       string
+}
+
 func (a Adopt) Why() string    { return a.Cause }
 func (a Release) Why() string  { return a.Cause }
 func (a Create) Why() string   { return a.Cause }
 func (a Update) Why() string   { return a.Cause }
 func (a Delete) Why() string   { return a.Cause }
 func (a Annotate) Why() string { return a.Cause }
+func (a RollBack) Why() string { return a.Cause }
 
 func (Adopt) isAction()    {}
 func (Release) isAction()  {}
@@ -81,3 +94,4 @@ func (Create) isAction()   {}
 func (Update) isAction()   {}
 func (Delete) isAction()   {}
 func (Annotate) isAction() {}
+func (RollBack) isAction() {}

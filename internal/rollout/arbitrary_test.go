@@ -49,7 +49,7 @@ func filler(seed int64) *randfill.Filler {
 
 var annotations = []string{
 	rollout.RevisionAnnotation, rollout.RevisionHistoryAnnotation, rollout.DesiredReplicasAnnotation, rollout.MaxReplicasAnnotation,
-	rollout.PodReplacementPolicyAnnotation,
+	rollout.PodReplacementPolicyAnnotation, appsv1.DeprecatedRollbackTo,
 }
 
 // drawAnything draws a snapshot of filled objects, which are so far in order

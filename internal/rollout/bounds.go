@@ -20,6 +20,11 @@ func (w *wave) maxSurge() int32 {
 	return surge
 }
 
+// most is how many Pods there may be in all, as far as can be counted.
+func (w *wave) most() int64 {
+	return min(int64(w.wanted())+int64(w.maxSurge()), math.MaxInt32)
+}
+
 // maxUnavailable is how many of the wanted Pods may be unavailable.
 func (w *wave) maxUnavailable() int32 {
 	_, unavailable := w.fenceposts()

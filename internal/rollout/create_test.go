@@ -1,11 +1,13 @@
 package rollout_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"coxswain.dev/cox/internal/rollout"
 )
@@ -57,5 +59,39 @@ func TestANewReplicaSet(t *testing.T) {
 				t.Errorf("the Deployment was changed (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A Deployment may have a name as long as any: its ReplicaSets' end with the hash.
+func TestALongNameLeavesRoomForTheHash(t *testing.T) {
+	hash := rollout.Hash(&newWorld().deployment.Spec.Template, nil)
+	room := validation.DNS1123SubdomainMaxLength - len(hash) - 1
+	for name, want := range map[string]string{
+		strings.Repeat("a", room):                                 strings.Repeat("a", room),
+		strings.Repeat("a", room+1):                               strings.Repeat("a", room),
+		strings.Repeat("a", validation.DNS1123SubdomainMaxLength): strings.Repeat("a", room),
+		strings.Repeat("a", room-1) + ".b":                        strings.Repeat("a", room-1),
+	} {
+		w := newWorld()
+		w.deployment.Name = name
+		made := w.decide().Actions[0].(rollout.Create).ReplicaSet
+		if made.Name != want+"-"+hash {
+			t.Errorf("%s: its ReplicaSet is %s", name, made.Name)
+		}
+		if wrong := validation.IsDNS1123Subdomain(made.Name); len(wrong) > 0 {
+			t.Errorf("%s: %q", made.Name, wrong)
+		}
+	}
+}
+
+// Whoever has asked for no progress in time has no condition of it.
+func TestARefusalWithoutADeadlineIsNoCondition(t *testing.T) {
+	w := newWorld()
+	if got := rollout.CreateFailed(w.deployment, "no", w.now).Conditions; len(got) != 1 || got[0].Message != "no" {
+		t.Errorf("with a deadline: %+v", got)
+	}
+	w.deployment.Spec.ProgressDeadlineSeconds = nil
+	if got := rollout.CreateFailed(w.deployment, "no", w.now).Conditions; len(got) > 0 {
+		t.Errorf("without: %+v", got)
 	}
 }

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -18,9 +19,8 @@ import (
 func Decide(s Snapshot) Decision {
 	w := newWave(s)
 	selector, err := selectorOf(s.Deployment.Spec.Selector)
-	if err != nil || selector.Empty() {
-		// It would select every Pod there is: validation refuses it, so
-		// that only an object written around the API can have it.
+	if err != nil {
+		w.refuseSelector(err)
 		return w.decision()
 	}
 	if w.claim(selector) {
@@ -36,8 +36,11 @@ func Decide(s Snapshot) Decision {
 	case s.Deployment.Spec.Paused:
 		w.syncRevisions(false)
 		w.scale()
-		w.cleanUp()
+		if _, asked := rollbackTo(s.Deployment); !asked {
+			w.cleanUp() // it might forget what is asked for
+		}
 		w.writeStatus()
+	case w.rollBack():
 	case w.wasRescaled():
 		w.syncRevisions(false)
 		w.scale()
@@ -50,13 +53,38 @@ func Decide(s Snapshot) Decision {
 	return w.decision()
 }
 
-// selectorOf is a label selector ready to match. One of labels only, as almost
-// all are, needs no parsing.
+// selectorOf is a label selector ready to match, and never one that matches
+// everything or cannot match. One of labels only, as almost all are, needs no
+// parsing.
 func selectorOf(selector *metav1.LabelSelector) (labels.Selector, error) {
-	if selector != nil && len(selector.MatchExpressions) == 0 {
+	switch {
+	case selector == nil || len(selector.MatchExpressions) == 0 && len(selector.MatchLabels) == 0:
+		return nil, errSelectsAll
+	case len(selector.MatchExpressions) == 0:
 		return labels.ValidatedSetSelector(selector.MatchLabels), nil
+	default:
+		return metav1.LabelSelectorAsSelector(selector)
 	}
-	return metav1.LabelSelectorAsSelector(selector)
+}
+
+var errSelectsAll = errors.New("the selector is empty")
+
+// refuseSelector says once for every generation that a Deployment is left
+// alone. Validation refuses such a selector, so that only an object written
+// around the API has one.
+func (w *wave) refuseSelector(err error) {
+	if w.deployment.Status.ObservedGeneration >= w.deployment.Generation {
+		return
+	}
+	// What is wrong with it is said by err, but each time in another order.
+	event := Event{corev1.EventTypeWarning, "InvalidSelector", "This deployment has an invalid label selector."}
+	if errors.Is(err, errSelectsAll) {
+		event.Reason, event.Message = "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required."
+	}
+	w.events = append(w.events, event)
+	status := w.deployment.Status
+	status.ObservedGeneration = w.deployment.Generation
+	w.status = &status
 }
 
 // wave is one Decide under way.
@@ -73,6 +101,7 @@ type wave struct {
 	snap Snapshot
 
 	actions    []Action
+	events     []Event
 	conditions []appsv1.DeploymentCondition
 	status     *appsv1.DeploymentStatus
 	wakeAt     time.Time
@@ -234,7 +263,7 @@ func (w *wave) decision() Decision {
 	if w.status != nil {
 		status = *w.status
 	}
-	return Decision{Actions: w.actions, Status: status, WakeAt: w.wakeAt}
+	return Decision{Actions: w.actions, Status: status, Events: w.events, WakeAt: w.wakeAt}
 }
 
 func (w *wave) actionFor(rs *replicaSet) Action {

@@ -17,6 +17,7 @@
 //	scale.go       a change of replicas, in proportion in mid-rollout
 //	revision.go    the new ReplicaSet, its name, and the revisions of all
 //	status.go      counts and conditions, progress and its deadline
+//	rollback.go    a rollback asked for by annotation
 //	cleanup.go     which old ReplicaSets are forgotten
 //
 // It must not read a clock, write a log or keep anything between two calls.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
@@ -33,6 +34,9 @@ func drawWorld(t *rapid.T) *world {
 		"limit=" + pick("limit", []string{"0", "1", "2147483647", "-1"}),
 		"deadline=" + pick("deadline", []string{"0", "60", "2147483647"}),
 		"annotate=" + rollout.PodReplacementPolicyAnnotation + ":" + pick("replacement", policies),
+	}
+	if rapid.IntRange(1, 6).Draw(t, "rollback") == 1 {
+		settings = append(settings, "annotate="+appsv1.DeprecatedRollbackTo+":"+pick("rollback to", counts))
 	}
 	for _, setting := range []string{"paused", "deleting", "strategy=Recreate"} {
 		if rapid.IntRange(1, 6).Draw(t, setting) == 1 {

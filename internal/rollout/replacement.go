@@ -40,7 +40,7 @@ func (w *wave) mayRun(pod *corev1.Pod) bool {
 // ReplicaSets are told to have counts; with TerminationComplete also what they
 // have not lost yet, and what is on its way out.
 func (w *wave) room() int64 {
-	room := int64(w.wanted()) + int64(w.maxSurge())
+	room := w.most()
 	for _, rs := range w.all {
 		room -= int64(rs.replicas)
 		if awaitsTermination(w.deployment) {
@@ -73,13 +73,12 @@ func (w *wave) growInTime(sets []*replicaSet, sizes []int64, toAdd int64) {
 		room -= given[i]
 	}
 	given[0] += room
-	most := float64(w.wanted()) + float64(w.maxSurge())
 	for i, rs := range sets {
 		w.resize(rs, rs.replicas+int32(given[i]), "the Deployment was scaled in mid-rollout")
 		w.noteSize(rs)
 		if late {
 			rs.annotate(DesiredReplicasAnnotation, cmp.Or(rs.Annotations[DesiredReplicasAnnotation], "0"))
-			before := float64(rs.replicas) * most / float64(max(sizes[i], int64(rs.replicas)))
+			before := float64(rs.replicas) * float64(w.most()) / float64(max(sizes[i], int64(rs.replicas)))
 			rs.annotate(MaxReplicasAnnotation, strconv.FormatInt(int64(math.Round(before)), 10))
 		}
 	}

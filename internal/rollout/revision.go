@@ -2,12 +2,14 @@ package rollout
 
 import (
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Annotations of the Deployment controller, as Kubernetes names them.
@@ -16,7 +18,6 @@ const (
 	RevisionHistoryAnnotation = "deployment.kubernetes.io/revision-history"
 	DesiredReplicasAnnotation = "deployment.kubernetes.io/desired-replicas"
 	MaxReplicasAnnotation     = "deployment.kubernetes.io/max-replicas"
-	rollbackAnnotation        = "deprecated.deployment.rollback.to"
 )
 
 // notCopied are annotations of a Deployment that its ReplicaSets do not get.
@@ -26,7 +27,7 @@ var notCopied = map[string]bool{
 	RevisionHistoryAnnotation:          true,
 	DesiredReplicasAnnotation:          true,
 	MaxReplicasAnnotation:              true,
-	rollbackAnnotation:                 true,
+	appsv1.DeprecatedRollbackTo:        true,
 }
 
 // revisionHistoryLimitBytes bounds the list of revisions that one ReplicaSet
@@ -36,11 +37,7 @@ const revisionHistoryLimitBytes = 2000
 // syncRevisions gives the new ReplicaSet the next revision, and the
 // Deployment the same. With create, a missing new ReplicaSet is made.
 func (w *wave) syncRevisions(create bool) {
-	revision := int64(0)
-	for _, rs := range w.old {
-		revision = max(revision, revisionOf(rs.Annotations))
-	}
-	revision++
+	revision := w.lastRevision() + 1
 	switch {
 	case w.next != nil:
 		w.renew(revision)
@@ -58,12 +55,23 @@ func (w *wave) syncRevisions(create bool) {
 	}
 }
 
+// lastRevision is the highest of the old ReplicaSets, the one before that of
+// the new; 0 if there is none.
+func (w *wave) lastRevision() int64 {
+	revision := int64(0)
+	for _, rs := range w.old {
+		revision = max(revision, revisionOf(rs.Annotations))
+	}
+	return revision
+}
+
 // renew brings an existing new ReplicaSet up to date: a rolled-back template
 // gets the next revision, and the list of those it had before grows.
 func (w *wave) renew(revision int64) {
 	rs := w.next
 	w.copyAnnotations(rs)
-	if before := revisionOf(rs.Annotations); before < revision {
+	before := revisionOf(rs.Annotations)
+	if before < revision {
 		rs.annotate(RevisionAnnotation, strconv.FormatInt(revision, 10))
 		rs.cause = "its template is the Deployment's again"
 		if before > 0 {
@@ -71,8 +79,9 @@ func (w *wave) renew(revision int64) {
 		}
 	}
 	rs.minReady = w.deployment.Spec.MinReadySeconds
-	if w.hasDeadline() && w.condition(appsv1.DeploymentProgressing) == nil {
-		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, FoundNewReplicaSet, "Found new replica set \""+rs.Name+"\"")
+	current := w.condition(appsv1.DeploymentProgressing)
+	if before < revision || current == nil || current.Reason == ReplicaSetCreateError {
+		w.beginProgress(current)
 	}
 }
 
@@ -86,7 +95,7 @@ func (w *wave) create(revision int64) {
 	selector.MatchLabels = withLabel(selector.MatchLabels, hash)
 	made := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:            d.Name + "-" + hash,
+			Name:            setName(d.Name, hash),
 			Namespace:       d.Namespace,
 			Labels:          maps.Clone(template.Labels),
 			Annotations:     map[string]string{RevisionAnnotation: strconv.FormatInt(revision, 10)},
@@ -100,6 +109,14 @@ func (w *wave) create(revision int64) {
 	w.next.replicas = w.roomForNew()
 	w.noteSize(w.next)
 	w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetCreated, "Created new replica set \""+made.Name+"\"")
+}
+
+// setName is the name of a ReplicaSet. Of a Deployment's name that leaves no
+// room for the hash, the end is left out.
+func setName(deployment, hash string) string {
+	room := validation.DNS1123SubdomainMaxLength - len(hash) - 1
+	// No part of a name may begin with the dash.
+	return strings.TrimRight(deployment[:min(len(deployment), room)], ".") + "-" + hash
 }
 
 // withLabel is a copy of labels with the hash.
@@ -125,13 +142,14 @@ func (w *wave) copyAnnotations(rs *replicaSet) {
 // noteSize writes the numbers from which a later rescaling is shared out.
 func (w *wave) noteSize(rs *replicaSet) {
 	rs.annotate(DesiredReplicasAnnotation, strconv.Itoa(int(w.wanted())))
-	rs.annotate(MaxReplicasAnnotation, strconv.FormatInt(int64(w.wanted())+int64(w.maxSurge()), 10))
+	rs.annotate(MaxReplicasAnnotation, strconv.FormatInt(w.most(), 10))
 }
 
-// revisionOf is 0 where there is none, or none that makes sense.
+// revisionOf is 0 where there is none, or none that makes sense: the largest
+// number could have no next one.
 func revisionOf(annotations map[string]string) int64 {
 	revision, err := strconv.ParseInt(annotations[RevisionAnnotation], 10, 64)
-	if err != nil {
+	if err != nil || revision == math.MaxInt64 {
 		return 0
 	}
 	return max(0, revision)

@@ -106,7 +106,7 @@ func (w *wave) scaleProportionally() {
 		total += int64(rs.replicas)
 	}
 	if w.wanted() > 0 {
-		allowed = min(int64(w.wanted())+int64(w.maxSurge()), math.MaxInt32)
+		allowed = w.most()
 	}
 	toAdd := allowed - total
 	slices.SortStableFunc(sets, func(a, b *replicaSet) int { return bySize(a, b, toAdd > 0) })
@@ -144,7 +144,9 @@ func bySize(a, b *replicaSet, growing bool) int {
 
 // share is what one ReplicaSet gets of the replicas left to add (or, below 0,
 // to take away): its part of the size before, measured by what the maximum was
-// then.
+// then. None shrinks while there is more to come, as upstream lets it when the
+// maximum has become smaller and the Pods are fewer still: those that it would
+// take may be the available ones.
 func (w *wave) share(rs *replicaSet, left int64) int64 {
 	return min(max(w.fraction(rs), min(0, left)), max(0, left))
 }
@@ -162,8 +164,7 @@ func (w *wave) fraction(rs *replicaSet) int64 {
 			before = w.totalReplicas()
 		}
 	}
-	most := float64(w.wanted()) + float64(w.maxSurge())
-	return int64(math.Floor(float64(rs.replicas)*most/float64(before)+0.5)) - int64(rs.replicas)
+	return int64(math.Floor(float64(rs.replicas)*float64(w.most())/float64(before)+0.5)) - int64(rs.replicas)
 }
 
 func scaledEvent(name string, from, to int32) *Event {

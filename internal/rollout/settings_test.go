@@ -23,6 +23,13 @@ func bound(text string) *intstr.IntOrString {
 	return &value
 }
 
+// selectors of the setting selector; nil by any other name.
+var selectors = map[string]*metav1.LabelSelector{
+	"empty":      {},
+	"expression": {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: metav1.LabelSelectorOpExists}}},
+	"senseless":  {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Resembles"}}},
+}
+
 func (w *world) changeDeployment(settings []string) error {
 	spec := &w.deployment.Spec
 	for _, setting := range settings {
@@ -62,10 +69,7 @@ func (w *world) changeDeployment(settings []string) error {
 		case "collisions":
 			w.deployment.Status.CollisionCount = &number
 		case "selector":
-			spec.Selector = &metav1.LabelSelector{}
-			if value == "expression" {
-				spec.Selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "app", Operator: metav1.LabelSelectorOpExists}}
-			}
+			spec.Selector = selectors[value]
 		default:
 			return fmt.Errorf("no such setting of a Deployment: %q", name)
 		}
@@ -87,7 +91,7 @@ func (w *world) changeSet(name string, settings []string) error {
 				CreationTimestamp: metav1.NewTime(start.Add(time.Duration(len(w.sets)-100) * time.Minute))},
 			Spec: appsv1.ReplicaSetSpec{Replicas: &none, Template: made, Selector: &metav1.LabelSelector{MatchLabels: made.Labels}},
 		}
-		rs.Status.ObservedGeneration = 1
+		rs.Status.ObservedGeneration, rs.Status.TerminatingReplicas = 1, new(int32)
 		w.sets[name] = rs
 	}
 	for _, setting := range settings {
@@ -116,6 +120,9 @@ func (w *world) change(rs *appsv1.ReplicaSet, setting string) error {
 		status.AvailableReplicas = number
 	case "terminating":
 		status.TerminatingReplicas = &number
+		if value == "unknown" {
+			status.TerminatingReplicas = nil
+		}
 	case "as-old-as":
 		rs.CreationTimestamp = w.sets[value].CreationTimestamp
 	case "observed":

@@ -20,19 +20,21 @@ type Snapshot struct {
 	Pods map[types.UID][]*corev1.Pod
 }
 
-// Decision is what Decide wants done. The order is: Actions as listed, then
-// Status, then Events of the actions that succeeded.
+// Decision is what Decide wants done. The order is: Actions as listed, each
+// with its event when it has succeeded, then Status, then Events.
 type Decision struct {
 	Actions []Action
 	// Status is the whole wanted status, equal to the snapshot's if there is
 	// nothing to write.
 	Status appsv1.DeploymentStatus
+	// Events are those that belong to no action, to be recorded at the end.
+	Events []Event
 	// WakeAt is when to decide again although nothing has changed; zero if
 	// there is nothing to wait for.
 	WakeAt time.Time
 }
 
-// Event is recorded on the Deployment when its action has succeeded.
+// Event is recorded on the Deployment.
 type Event struct {
 	// Type is corev1.EventTypeNormal or EventTypeWarning.
 	Type, Reason, Message string

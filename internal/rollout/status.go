@@ -18,6 +18,7 @@ const (
 	ReplicaSetUpdated          = "ReplicaSetUpdated"
 	NewReplicaSetAvailable     = "NewReplicaSetAvailable"
 	ProgressDeadlineExceeded   = "ProgressDeadlineExceeded"
+	ReplicaSetCreateError      = "ReplicaSetCreateError"
 	DeploymentPaused           = "DeploymentPaused"
 	DeploymentResumed          = "DeploymentResumed"
 	MinimumReplicasAvailable   = "MinimumReplicasAvailable"
@@ -50,28 +51,44 @@ func (w *wave) counts() appsv1.DeploymentStatus {
 		ObservedGeneration: w.deployment.Generation,
 		CollisionCount:     w.deployment.Status.CollisionCount,
 	}
-	terminating := int32(0)
 	for _, rs := range w.all {
-		status.Replicas += rs.Status.Replicas
-		status.ReadyReplicas += rs.Status.ReadyReplicas
-		status.AvailableReplicas += rs.Status.AvailableReplicas
-		terminating += rs.terminating()
+		status.Replicas = plus(status.Replicas, rs.Status.Replicas)
+		status.ReadyReplicas = plus(status.ReadyReplicas, rs.Status.ReadyReplicas)
+		status.AvailableReplicas = plus(status.AvailableReplicas, rs.Status.AvailableReplicas)
 	}
 	if w.next != nil {
 		status.UpdatedReplicas = w.next.Status.Replicas
 	}
 	// A ReplicaSet may have more available Pods than are wanted of it.
 	status.UnavailableReplicas = max(0, w.totalReplicas()-status.AvailableReplicas)
-	status.TerminatingReplicas = &terminating
+	status.TerminatingReplicas = w.terminating()
 	return status
+}
+
+// terminating is how many Pods are on their way out; nil if a ReplicaSet's
+// controller has looked at it and does not say.
+func (w *wave) terminating() *int32 {
+	total := int32(0)
+	for _, rs := range w.all {
+		if rs.Status.TerminatingReplicas == nil && rs.Status.ObservedGeneration > 0 {
+			return nil
+		}
+		total = plus(total, rs.terminating())
+	}
+	return &total
 }
 
 func (w *wave) totalReplicas() int32 {
 	total := int32(0)
 	for _, rs := range w.all {
-		total += rs.replicas
+		total = plus(total, rs.replicas)
 	}
 	return total
+}
+
+// plus adds counts, none of which is below 0, and stops at the largest there is.
+func plus(a, b int32) int32 {
+	return int32(min(int64(max(0, a))+int64(max(0, b)), math.MaxInt32))
 }
 
 // writeStatus writes counts and availability, without judging progress.
@@ -113,7 +130,7 @@ func (w *wave) judgeProgress() {
 	case isComplete(w.deployment, w.status):
 		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetAvailable, subject+" has successfully progressed.")
 	case w.progressed():
-		w.renewProgress(current, subject+" is progressing.")
+		w.renewProgress(current, ReplicaSetUpdated, subject+" is progressing.")
 	case w.timedOut(current):
 		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionFalse, ProgressDeadlineExceeded, subject+" has timed out progressing.")
 	}
@@ -136,9 +153,23 @@ func terminatingOf(status *appsv1.DeploymentStatus) int32 {
 	return *status.TerminatingReplicas
 }
 
+// beginProgress starts the progress clock of a rollout to a ReplicaSet that
+// there is already. Upstream does so only where no clock has run yet: an undo
+// that gets nowhere never times out there, as the rollout before has finished,
+// or has timed out when it begins, as that one had.
+func (w *wave) beginProgress(current *appsv1.DeploymentCondition) {
+	switch {
+	case !w.hasDeadline():
+	case w.deployment.Spec.Paused:
+		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionUnknown, DeploymentPaused, "Deployment is paused")
+	default:
+		w.renewProgress(current, FoundNewReplicaSet, fmt.Sprintf("Found new replica set %q", w.next.Name))
+	}
+}
+
 // renewProgress starts the progress clock anew, also where the reason stays.
-func (w *wave) renewProgress(current *appsv1.DeploymentCondition, message string) {
-	condition := w.newCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, ReplicaSetUpdated, message)
+func (w *wave) renewProgress(current *appsv1.DeploymentCondition, reason, message string) {
+	condition := w.newCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, reason, message)
 	if current != nil && current.Status == corev1.ConditionTrue {
 		condition.LastTransitionTime = current.LastTransitionTime
 	}
@@ -186,6 +217,18 @@ func (w *wave) notePause() {
 	}
 }
 
+// CreateFailed is a Deployment's status that says why its new ReplicaSet cannot
+// be made. Whoever does not ask for progress is not told of it.
+func CreateFailed(d *appsv1.Deployment, message string, now time.Time) appsv1.DeploymentStatus {
+	w := newWave(Snapshot{Now: now, Deployment: d})
+	if w.hasDeadline() {
+		w.setCause(appsv1.DeploymentProgressing, corev1.ConditionFalse, ReplicaSetCreateError, message)
+	}
+	status := d.Status
+	status.Conditions = w.conditions
+	return status
+}
+
 // copyFailure shows why a ReplicaSet cannot make its Pods; the new one's cause
 // comes first.
 func (w *wave) copyFailure() {
@@ -194,7 +237,7 @@ func (w *wave) copyFailure() {
 	for _, rs := range sets {
 		for _, condition := range rs.Status.Conditions {
 			if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {
-				w.setCondition(appsv1.DeploymentReplicaFailure, condition.Status, condition.Reason, condition.Message)
+				w.setCause(appsv1.DeploymentReplicaFailure, condition.Status, condition.Reason, condition.Message)
 				return
 			}
 		}
@@ -229,6 +272,17 @@ func (w *wave) setCondition(kind appsv1.DeploymentConditionType, status corev1.C
 	}
 	w.removeCondition(kind)
 	w.conditions = append(w.conditions, condition)
+}
+
+// setCause does the same, and follows a message that has changed too: what is
+// wrong may have another cause by now, for which there is no other reason.
+func (w *wave) setCause(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, reason, message string) {
+	w.setCondition(kind, status, reason, message)
+	for i := range w.conditions {
+		if c := &w.conditions[i]; c.Type == kind && c.Message != message {
+			c.Message, c.LastUpdateTime = message, metav1.NewTime(w.now).Rfc3339Copy()
+		}
+	}
 }
 
 func (w *wave) removeCondition(kind appsv1.DeploymentConditionType) {

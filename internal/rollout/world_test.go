@@ -62,6 +62,7 @@ func template(image string) corev1.PodTemplateSpec {
 //	gone NAME                                  a ReplicaSet or Pod has left the store
 //	apply                                      what was decided last has been done
 //	follow [NAME]                              every Pod that is wanted is there and available, of all ReplicaSets or one
+//	refused MESSAGE                            the API does not let the new ReplicaSet be made
 //	clock +DURATION                            or -DURATION
 //	rollout                                    decide, apply and follow until nothing is left to do
 func (w *world) Do(line string) error {
@@ -89,6 +90,8 @@ func (w *world) Do(line string) error {
 		by, err := time.ParseDuration(rest[0])
 		w.now = w.now.Add(by)
 		return err
+	case "refused":
+		w.deployment.Status = rollout.CreateFailed(w.deployment, strings.Join(rest, " "), w.now)
 	case "rollout":
 		w.toEnd = true
 	default:
@@ -229,6 +232,15 @@ func (w *world) apply() error {
 				w.deployment.Annotations = map[string]string{}
 			}
 			maps.Copy(w.deployment.Annotations, a.Annotations)
+		case rollout.RollBack:
+			w.deployment.Annotations = a.Annotations
+			if a.Template != nil {
+				if hash, set := a.Template.Labels["pod-template-hash"]; set {
+					return fmt.Errorf("the Deployment's template gets the hash %s", hash)
+				}
+				w.deployment.Generation++
+				w.deployment.Spec.Template = *a.Template.DeepCopy()
+			}
 		}
 	}
 	w.deployment.Status = w.last.Status
@@ -245,8 +257,8 @@ func (w *world) follow(names ...string) {
 		if len(names) > 0 && !slices.Contains(names, rs.Name) {
 			continue
 		}
-		n := *rs.Spec.Replicas
-		rs.Status = appsv1.ReplicaSetStatus{Replicas: n, ReadyReplicas: n, AvailableReplicas: n, ObservedGeneration: rs.Generation}
+		n, none := *rs.Spec.Replicas, int32(0)
+		rs.Status = appsv1.ReplicaSetStatus{Replicas: n, ReadyReplicas: n, AvailableReplicas: n, TerminatingReplicas: &none, ObservedGeneration: rs.Generation}
 	}
 }
 
