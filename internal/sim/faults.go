@@ -342,9 +342,7 @@ func (w *World) crashPod(pod *corev1.Pod) {
 
 func (w *World) liftQuota() bool {
 	w.nodes.quota = plenty
-	for _, k := range w.process.sets.Failed(namespace) {
-		w.process.setQueue.add(k)
-	}
+	w.process.quotaFreed()
 	return true
 }
 

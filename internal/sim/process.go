@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"coxswain.dev/cox/internal/reconcile"
@@ -164,7 +165,41 @@ func (p *process) lookAtSet(k reconcile.Key) {
 	p.w.ghost.beginSet(rs, p.w.podCache.seen)
 	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.setCache.behind()+p.w.podCache.behind() > 0, p.w.isBlind()
 	p.w.say("replica set controller: looks at %s", k.Name)
-	p.finish(&p.setQueue, k, p.sets.Reconcile)
+	p.finish(&p.setQueue, k, p.reconcileRefused)
+}
+
+// Package controllers takes the refusal of a quota for a state, and not for a
+// failure that is tried again with growing pauses: refused sets are tried when
+// a quota has room, once more after admissionLag, and every quotaAudit.
+const (
+	admissionLag = time.Second
+	quotaAudit   = 5 * time.Minute
+)
+
+// reconcileRefused reconciles a set that a quota may refuse.
+func (p *process) reconcileRefused(ctx context.Context, k reconcile.Key) (time.Time, error) {
+	known := p.sets.HasFailed(k)
+	wakeAt, err := p.sets.Reconcile(ctx, k)
+	if !apierrors.IsForbidden(err) || p.dead {
+		return wakeAt, err
+	}
+	p.w.say("  waits for the quota: %v", err)
+	pause := admissionLag
+	if known {
+		pause = quotaAudit
+	}
+	if again := p.w.now().Add(pause); wakeAt.IsZero() || again.Before(wakeAt) {
+		wakeAt = again
+	}
+	return wakeAt, nil
+}
+
+// quotaFreed wakes the sets that a quota has refused.
+func (p *process) quotaFreed() {
+	for _, k := range p.sets.Failed(namespace) {
+		p.setQueue.add(k)
+		p.setQueue.timers = append(p.setQueue.timers, timer{p.w.elapsed + admissionLag, k})
+	}
 }
 
 // finish reconciles a key as the driver of package controllers does: failures
