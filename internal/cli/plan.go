@@ -49,7 +49,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 	set := command.Flags()
 	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` with the new Deployment, or - for standard input (repeatable)")
 	set.StringArrayVar(&flags.images, "image", nil, "`CONTAINER=IMAGE` to set, * for every container (repeatable)")
-	set.StringVarP(&flags.output, "output", "o", "", "`form` of the output: json, or empty for text")
+	set.StringVarP(&flags.output, "output", "o", "", "`form` of the output: json, one document for each Deployment, or empty for text")
 	set.DurationVar(&flags.model.ReadyAfter, "ready-after", 5*time.Second, "`time` from a Pod's placement until it is ready; minReadySeconds comes after it")
 	set.DurationVar(&flags.model.StopAfter, "stop-after", time.Second, "`time` from a Pod's deletion until it is gone, at most its grace period")
 	command.RunE = func(command *cobra.Command, args []string) error {

@@ -61,13 +61,17 @@ func readManifests(files []string, stdin io.Reader) ([]manifest, error) {
 			return all, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no Deployment in %s, only %s: only Deployments roll", strings.Join(files, ", "), kindsOf(all))
+	where := strings.Join(files, ", ")
+	if where == "-" {
+		where = "standard input"
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there is nothing in %s: a manifest with kind: Deployment is needed", where)
+	}
+	return nil, fmt.Errorf("there is no Deployment in %s, only %s: only Deployments roll", where, kindsOf(all))
 }
 
 func kindsOf(all []manifest) string {
-	if len(all) == 0 {
-		return "nothing"
-	}
 	var kinds []string
 	for _, m := range all {
 		kinds = append(kinds, m.Kind+" "+m.Metadata.Name)

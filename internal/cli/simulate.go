@@ -149,7 +149,7 @@ func (f simulateFlags) scenario(args []string, stdin io.Reader) (sim.Scenario, e
 		return s, err
 	}
 	if len(f.at) > len(s.Updates) {
-		return s, fmt.Errorf("--at gives %d times, and there are %d updates", len(f.at), len(s.Updates))
+		return s, fmt.Errorf("--at %s: there is no update for it: name one with --update or --image", f.at[len(s.Updates)])
 	}
 	for i := range f.at {
 		s.Updates[i].At = &f.at[i]

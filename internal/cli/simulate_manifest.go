@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"coxswain.dev/cox/internal/apis/apps"
+	"coxswain.dev/cox/internal/apis/nearfields"
 	"coxswain.dev/cox/internal/sim"
 )
 
@@ -98,7 +100,8 @@ func decoded(m manifest) (*appsv1.Deployment, error) {
 	d := &appsv1.Deployment{}
 	if _, _, err := deploymentDecoder.Decode(m.json, nil, d); err != nil {
 		if runtime.IsStrictDecodingError(err) {
-			return nil, fmt.Errorf("%s, Deployment %s: %s", m.source, m.Metadata.Name, strings.TrimPrefix(err.Error(), strictError))
+			complaint := nearfields.Suggest(strings.TrimPrefix(err.Error(), strictError), reflect.TypeFor[appsv1.Deployment]())
+			return nil, fmt.Errorf("%s, Deployment %s: %s", m.source, m.Metadata.Name, complaint)
 		}
 		return nil, fmt.Errorf("%s, Deployment %s: %s", m.source, m.Metadata.Name, jsonMistake(err))
 	}

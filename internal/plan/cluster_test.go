@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"coxswain.dev/cox/internal/rollout"
 )
 
 // cluster is what a scenario has built so far.
@@ -201,6 +203,10 @@ func (c *cluster) change(settings []string) error {
 		parsed, _ := strconv.ParseInt(value, 10, 32)
 		number := int32(parsed)
 		switch name {
+		case "team":
+			metav1.SetMetaDataLabel(&c.in.After.ObjectMeta, name, value)
+		case "policy":
+			metav1.SetMetaDataAnnotation(&c.in.After.ObjectMeta, rollout.PodReplacementPolicyAnnotation, value)
 		case "replicas":
 			spec.Replicas = &number
 		case "image":

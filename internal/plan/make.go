@@ -4,6 +4,8 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"coxswain.dev/cox/internal/fielddiff"
@@ -33,12 +35,24 @@ func (p *Plan) compare(before, after *appsv1.Deployment) {
 	from, to := before.Spec, after.Spec
 	from.Template = to.Template
 	p.Settings = fielddiff.Of(from, to)
+	p.Metadata = fielddiff.Of(ownMetadata(before), ownMetadata(after))
 	p.Action = Update
-	if len(p.Template) == 0 && len(p.Settings) == 0 {
+	if len(p.Template) == 0 && len(p.Settings) == 0 && len(p.Metadata) == 0 {
 		p.Action = None
 	}
 	status, wanted := before.Status, replicasOf(before)
 	p.UnderWay = status.UpdatedReplicas != wanted || status.Replicas != wanted || status.AvailableReplicas != wanted
+}
+
+// ownMetadata is what users write of the metadata that can be changed.
+func ownMetadata(d *appsv1.Deployment) metav1.ObjectMeta {
+	annotations := map[string]string{}
+	for key, value := range d.Annotations {
+		if key != corev1.LastAppliedConfigAnnotation && key != rollout.RevisionAnnotation {
+			annotations[key] = value
+		}
+	}
+	return metav1.ObjectMeta{Labels: d.Labels, Annotations: annotations}
 }
 
 func strategyOf(d *appsv1.Deployment) Strategy {

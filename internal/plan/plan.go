@@ -67,6 +67,9 @@ type Plan struct {
 	// spec.template.
 	Settings []fielddiff.Change `json:"settings,omitempty"`
 	Template []fielddiff.Change `json:"template,omitempty"`
+	// Metadata are the differences of the Deployment's own labels and
+	// annotations, those left out that kubectl and the controller keep.
+	Metadata []fielddiff.Change `json:"metadata,omitempty"`
 
 	Strategy Strategy  `json:"strategy"`
 	Pods     PodModel  `json:"podModel"`

@@ -61,6 +61,7 @@ func (p Plan) writeChanges(out *strings.Builder) {
 	}
 	writeChanges("Template", p.Template)
 	writeChanges("Settings", p.Settings)
+	writeChanges("Metadata", p.Metadata)
 	if p.Action == Update && len(p.Template) == 0 {
 		out.WriteString("  The template stays: no Pod is replaced.\n")
 	}
@@ -143,7 +144,10 @@ func (p Plan) writeProblems(out *strings.Builder) {
 // result is the last line.
 func (p Plan) result() string {
 	o := p.Outcome
-	extremes := fmt.Sprintf("never more than %s, never fewer than %d available", plural(int(o.MostPods), "Pod", "Pods"), o.LeastAvailable)
+	extremes := "never more than " + plural(int(o.MostPods), "Pod", "Pods")
+	if p.Action != Create || o.LeastAvailable > 0 { // what is new begins with none
+		extremes += fmt.Sprintf(", never fewer than %d available", o.LeastAvailable)
+	}
 	switch {
 	case o.State == Refused:
 		return "Refused: nothing would change."

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
 
 	"coxswain.dev/cox/internal/replicas"
 )
@@ -44,5 +45,25 @@ func TestAPodIsTheTemplateWithAnOwner(t *testing.T) {
 	pod.Labels["changed"], pod.Annotations["changed"], pod.Finalizers[0], pod.Spec.Containers[0].Image = "x", "x", "x", "x"
 	if !equality.Semantic.DeepEqual(w.set.Template, before) {
 		t.Errorf("the Pod shares memory with the template: %+v", w.set.Template)
+	}
+}
+
+// TestPodsOfOneName: a cache holds one Pod for a name, but a decision does not
+// depend on the order even where there are two.
+func TestPodsOfOneName(t *testing.T) {
+	w := newWorld()
+	for _, uids := range [][2]types.UID{{"first", "second"}, {"second", "first"}} {
+		var pods []*corev1.Pod
+		for _, uid := range uids {
+			pod, err := w.podOf("stray", []string{"owner=none", "uid=" + string(uid)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pods = append(pods, pod)
+		}
+		adopted := replicas.Decide(replicas.Snapshot{Now: start, Set: w.set, Pods: pods}).Adopt
+		if len(adopted) != 2 || adopted[0].UID != "first" || adopted[1].UID != "second" {
+			t.Errorf("of %q it adopts %v", uids, adopted)
+		}
 	}
 }

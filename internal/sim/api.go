@@ -39,11 +39,13 @@ func request[O any](w *World, of kind, verb, name string, writes bool, carryOut 
 		err = errBroken
 	}
 	if err != nil {
+		w.ghost.refused = true
 		w.say("  %s %s %s: %v", verb, of, name, err)
 		w.record(of, verb, name, err)
 		return none, err
 	}
 	answer, err := carryOut()
+	w.ghost.refused = w.ghost.refused || err != nil
 	if w.trace != nil && (writes || err != nil) {
 		w.say("  %s %s %s: %s", verb, of, name, outcome(err))
 	}

@@ -161,7 +161,8 @@ func eachLag(states []*node, of kind) []*node {
 	return next
 }
 
-// look is a step of a controller, also with a crash before each of its writes.
+// look is a step of a controller, also with a crash before each of its writes
+// and after the last.
 func (b *branches) look(by string, do func(*World)) {
 	n := b.try(by, do)
 	writes := n.world.faults.writes - b.at.world.faults.writes
@@ -175,21 +176,30 @@ func (b *branches) look(by string, do func(*World)) {
 	if b.at.crashes == b.search.Crashes {
 		return
 	}
-	// That a new process knows everything at once, or a part, done sees to; but
-	// not for caches that lagged before.
+	for write := range writes {
+		b.crash(by+", crash before write "+strconv.Itoa(write), func(w *World, fresh *bool) {
+			w.faults.armed, w.faults.after, w.faults.fresh = fateCrashBefore, write, fresh
+			do(w)
+		})
+	}
+	b.crash(by+", crash after it", func(w *World, fresh *bool) {
+		do(w)
+		w.faults.fresh = fresh
+		w.restart(*fresh)
+	})
+}
+
+// crash is a step with a crash in it. That a new process knows everything at
+// once, or a part, done sees to; but not for caches that lagged before.
+func (b *branches) crash(by string, do func(w *World, fresh *bool)) {
 	begins := []bool{false, true}
 	if !b.at.world.lags() {
 		begins = begins[:1]
 	}
-	for write := range writes {
-		for _, fresh := range begins {
-			n := b.try(by+", crash before write "+strconv.Itoa(write), func(w *World) {
-				w.faults.armed, w.faults.after, w.faults.fresh = fateCrashBefore, write, &fresh
-				do(w)
-			})
-			n.crashes++
-			b.done(n)
-		}
+	for _, fresh := range begins {
+		n := b.try(by, func(w *World) { do(w, &fresh) })
+		n.crashes++
+		b.done(n)
 	}
 }
 

@@ -1,12 +1,11 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-
-	"coxswain.dev/cox/internal/reconcile"
 )
 
 // fate is what becomes of a request.
@@ -51,7 +50,8 @@ type faults struct {
 	// fresh tells whether the caches begin anew after a crash in the middle of
 	// a reconcile; nil draws it.
 	fresh *bool
-	// count is how many faults there were; writes how many requests to write.
+	// count is how many faults have struck, which one that waits for a write has
+	// not yet; writes is how many requests to write there were.
 	count, writes int
 }
 
@@ -77,6 +77,8 @@ func (f *faults) meet(w *World, writes bool) fate {
 	}
 	fate := f.armed
 	f.armed = fateFine
+	f.count++
+	w.say("  strikes: %s", fate)
 	switch fate {
 	case fateOutage:
 		f.broken = outageLength
@@ -121,28 +123,69 @@ func (w *World) relist(of kind) {
 	w.say("the watch of %ss is there again", of)
 	switch of {
 	case kindDeployment:
-		relist(w, &w.deploymentCache, w.process.seeDeployments)
+		relist(w, &w.deploymentCache, w.process.hearDeployment)
 	case kindSet:
-		relist(w, &w.setCache, w.process.seeSets)
+		relist(w, &w.setCache, w.process.hearSet)
 	case kindPod:
-		relist(w, &w.podCache, w.process.seePods)
+		relist(w, &w.podCache, w.process.hearPod)
 	}
 }
 
-// relist drops all events but those of the end.
-func relist[O object](w *World, c *cache[O], see func(int) bool) {
+// notice is one object before and after an event or a relist; none where there
+// is none.
+type notice[O object] struct{ before, after O }
+
+// relist takes a part of what a cache has not heard of over at once, as an
+// informer does that has to list again: handlers hear of what is gone by its
+// last known state, and of all that is there, changed or not, but nothing of
+// what came and went in between. A list without anything in it is not heard of.
+func relist[O object](w *World, c *cache[O], handle func(O)) {
 	behind := c.behind()
 	if behind == 0 {
 		return
 	}
-	// What vanished or was replaced in between is heard of from its last
-	// state, as DeltaFIFO's Replace has it.
-	last := 1 + w.pick(behind)
-	see(last)
+	known := slices.Clone(c.items)
+	for range 1 + w.pick(behind) {
+		c.next()
+	}
+	all := differences(known, c)
+	for _, n := range all {
+		n.heard(handle)
+	}
+	if len(all) > 0 {
+		w.process.moved(c)
+	}
 }
 
-// fault is something that goes wrong at once. It returns false if it cannot
-// happen now.
+// differences are what a cache had and has now.
+func differences[O object](known []O, c *cache[O]) (all []notice[O]) {
+	var none O
+	for _, before := range known {
+		if _, exists := c.get(before.GetName()); !exists {
+			all = append(all, notice[O]{before, none})
+		}
+	}
+	for _, after := range c.items {
+		before := none
+		if at := slices.IndexFunc(known, func(o O) bool { return o.GetName() == after.GetName() }); at >= 0 {
+			before = known[at]
+		}
+		all = append(all, notice[O]{before, after})
+	}
+	return all
+}
+
+func (n notice[O]) heard(handle func(O)) {
+	var none O
+	for _, o := range []O{n.before, n.after} {
+		if o != none {
+			handle(o)
+		}
+	}
+}
+
+// fault is something that goes wrong, at once or with a later write. It
+// returns false if it cannot happen now.
 type fault struct {
 	name string
 	do   func(w *World) bool
@@ -176,13 +219,18 @@ var faultKinds = []fault{
 	}},
 	{"Pod is evicted", func(w *World) bool { return w.somePod(func(pod *corev1.Pod) { w.deletePod(pod, byOthers) }) }},
 	{"quota", func(w *World) bool { w.nodes.quota = w.pick(8); return true }},
-	{"quota lifted", (*World).liftQuota},
+	{"quota lifted", func(w *World) bool { return w.nodes.quota < plenty && w.liftQuota() }},
 	{"full node", func(w *World) bool { w.nodes.room[w.pick(len(w.nodes.room))] = w.pick(2); return true }},
 	{"all nodes full", func(w *World) bool { w.nodes.room = [3]int{w.pick(3), w.pick(2), 0}; return true }},
 }
 
+// arm has a fault wait for a write. Only one waits at a time, so that none is
+// lost.
 func arm(f fate) func(*World) bool {
 	return func(w *World) bool {
+		if w.faults.armed != fateFine {
+			return false
+		}
 		w.faults.armed, w.faults.after = f, w.pick(3)
 		return true
 	}
@@ -200,10 +248,14 @@ func (w *World) goWrong() {
 	for {
 		f := faultKinds[w.pick(len(faultKinds))]
 		w.say("fault: %s", f.name)
+		waiting := w.faults.armed
 		if f.do(w) {
-			w.faults.count++
+			if armed := w.faults.armed; armed == fateFine || armed == waiting {
+				w.faults.count++ // at once
+			}
 			return
 		}
+		w.say("  not now")
 	}
 }
 
@@ -244,15 +296,20 @@ func skip[O object](w *World, c *cache[O], all bool) {
 	}
 }
 
-// double delivers the last event of each cache once more.
+// double has the handlers hear of all that the caches have once more, as a
+// resync does.
 func (w *World) double() bool {
-	for _, rs := range w.setCache.items {
-		w.process.setQueue.add(reconcile.KeyOf(rs))
+	heard := again(&w.deploymentCache, w.process.hearDeployment)
+	heard += again(&w.setCache, w.process.hearSet)
+	heard += again(&w.podCache, w.process.hearPod)
+	return heard > 0
+}
+
+func again[O object](c *cache[O], handle func(O)) int {
+	for _, o := range c.items {
+		handle(o)
 	}
-	for _, d := range w.deploymentCache.items {
-		w.process.deploymentQueue.add(reconcile.KeyOf(d))
-	}
-	return true
+	return len(c.items)
 }
 
 func (w *World) clockBack() bool {
@@ -285,9 +342,7 @@ func (w *World) crashPod(pod *corev1.Pod) {
 
 func (w *World) liftQuota() bool {
 	w.nodes.quota = plenty
-	for _, k := range w.process.sets.Failed(namespace) {
-		w.process.setQueue.add(k)
-	}
+	w.process.quotaFreed()
 	return true
 }
 

@@ -23,6 +23,8 @@ type ghost struct {
 	views    []*appsv1.ReplicaSet
 	viewSet  *appsv1.ReplicaSet
 	podsSeen int
+	// refused is set when a request of the controller at work has failed.
+	refused bool
 	// liveRead is what the controller at work has read past its caches.
 	liveRead types.UID
 	// statusPods is how much was known of Pods when the status of a
@@ -40,8 +42,9 @@ type ghost struct {
 	// total, checked and seen are what checkState saw last.
 	total         int32
 	checked, seen int
-	// staleLook is set when a controller looks at caches that lag.
-	staleLook bool
+	// staleLook is set when a controller looks at caches that lag, blindLook
+	// when they are blind: they may see before it writes.
+	staleLook, blindLook bool
 }
 
 // loss is a Pod that was taken from its set by something else than the
@@ -63,7 +66,7 @@ func (w *World) violate(format string, args ...any) {
 func (g *ghost) beginDeployment(d *appsv1.Deployment) { g.view, g.viewSet, g.liveRead = d, nil, "" }
 
 func (g *ghost) beginSet(rs *appsv1.ReplicaSet, podsSeen int) {
-	g.view, g.viewSet, g.podsSeen, g.liveRead = nil, rs, podsSeen, ""
+	g.view, g.viewSet, g.podsSeen, g.liveRead, g.refused = nil, rs, podsSeen, "", false
 }
 
 // setChanged keeps track of what the status of a ReplicaSet knows.
@@ -85,6 +88,10 @@ func (g *ghost) lost(w *World, pod *corev1.Pod) {
 func (w *World) isBlind() bool {
 	return w.deploymentCache.seen < w.ghost.blind[kindDeployment] || w.setCache.seen < w.ghost.blind[kindSet] || w.podCache.seen < w.ghost.blind[kindPod]
 }
+
+// wroteBlindly tells whether what is being written, or was last, comes of a
+// look at caches that were blind.
+func (w *World) wroteBlindly() bool { return w.ghost.blindLook || w.isBlind() }
 
 // forgive takes what was written blindly as it is: the process ends that could
 // not know better, and the next may see at once.
@@ -130,7 +137,7 @@ func (w *World) checkSetWrite(before, after *appsv1.ReplicaSet) {
 	if g.viewSet != nil {
 		g.statusPods[after.ResourceVersion] = g.podsSeen
 	}
-	if g.view == nil || w.isBlind() || !w.isLive(g.view.UID) {
+	if g.view == nil || w.wroteBlindly() || !w.isLive(g.view.UID) {
 		return
 	}
 	from := int32(0)
@@ -298,7 +305,7 @@ func ownerUID(o metav1.Object) types.UID {
 
 // checkSetDeletion: an old ReplicaSet that has Pods is never cleaned up.
 func (w *World) checkSetDeletion(rs *appsv1.ReplicaSet) {
-	if w.isBlind() {
+	if w.wroteBlindly() {
 		return
 	}
 	for _, pod := range w.podsOf(rs.UID) {
@@ -310,7 +317,7 @@ func (w *World) checkSetDeletion(rs *appsv1.ReplicaSet) {
 
 // checkDeploymentWrite: a Deployment's revision never goes back.
 func (w *World) checkDeploymentWrite(before, after *appsv1.Deployment) {
-	if was, is := rollout.Revision(before.Annotations), rollout.Revision(after.Annotations); is < was && !w.isBlind() {
+	if was, is := rollout.Revision(before.Annotations), rollout.Revision(after.Annotations); is < was && !w.wroteBlindly() {
 		w.violate("the Deployment goes back from revision %d to %d", was, is)
 	}
 }
@@ -319,7 +326,7 @@ func (w *World) checkDeploymentWrite(before, after *appsv1.Deployment) {
 // controller looked.
 func (w *World) checkPodCreation(made *corev1.Pod) {
 	rs := w.ghost.viewSet
-	if rs == nil || w.isBlind() {
+	if rs == nil || w.wroteBlindly() {
 		return
 	}
 	active := int32(0)
@@ -337,7 +344,7 @@ func (w *World) checkPodCreation(made *corev1.Pod) {
 // its controller can know.
 func (w *World) checkPodDeletion(gone *corev1.Pod) {
 	rs := w.ghost.viewSet
-	if rs == nil || w.isBlind() || gone.DeletionTimestamp != nil {
+	if rs == nil || w.wroteBlindly() || gone.DeletionTimestamp != nil {
 		return
 	}
 	if !isControlledBy(gone, rs.UID) {
@@ -351,6 +358,25 @@ func (w *World) checkPodDeletion(gone *corev1.Pod) {
 	}
 	if left := int32(len(w.withLosses(counted, rs.UID, w.ghost.podsSeen))); left < *rs.Spec.Replicas {
 		w.violate("%s deletes %s: it has %d left, and wants %d", rs.Name, gone.Name, left, *rs.Spec.Replicas)
+	}
+	w.checkCheapest(gone)
+}
+
+// checkCheapest: no Pod that serves is deleted while one is kept that, as the
+// controller has seen it, does not. What the bounds promise rests on this.
+func (w *World) checkCheapest(gone *corev1.Pod) {
+	rs := w.ghost.viewSet
+	if w.ghost.refused || w.podCache.seen != w.ghost.podsSeen {
+		return
+	}
+	if cached, exists := w.podCache.get(gone.Name); !exists || !isReady(cached) {
+		return
+	}
+	for _, pod := range w.podCache.items {
+		now, exists := w.pods.find(pod.Name)
+		if exists && now.DeletionTimestamp == nil && belongs(pod, rs.UID) && isActive(pod) && !isReady(pod) {
+			w.violate("%s deletes %s, which is ready, and keeps %s, which is not", rs.Name, gone.Name, pod.Name)
+		}
 	}
 }
 
@@ -373,7 +399,7 @@ func (w *World) checkState() {
 	total := w.totalReplicas(d.UID)
 	before := w.ghost.total
 	w.ghost.total = total
-	if total <= before || w.isBlind() {
+	if total <= before || w.wroteBlindly() {
 		return
 	}
 	most := int32(0)

@@ -107,7 +107,18 @@ func (p *player) create() {
 	p.w.putDeployment(nil, d)
 	p.w.ghost.leastReady = min(p.w.ghost.leastReady, d.Spec.MinReadySeconds)
 	p.r.edited("creates it", strategyText(d))
+	if len(p.s.Updates) == 0 {
+		p.strikeNeverReady(0)
+	}
 	p.w.checkState()
+}
+
+// strikeNeverReady tells that the Pods of the first part never become ready,
+// if that is so.
+func (p *player) strikeNeverReady(part int) {
+	if part == 0 && p.spoilt() {
+		p.r.struck(neverReady, "its Pods will not become ready")
+	}
 }
 
 // update makes one edit, and arranges the faults that are to fall into it.
@@ -130,6 +141,7 @@ func (p *player) update(i int, drawn []drawnFault) {
 	p.w.putDeployment(before, after)
 	p.w.ghost.leastReady = min(p.w.ghost.leastReady, after.Spec.MinReadySeconds)
 	p.r.edited(fmt.Sprintf("update %d, %s", i+1, u.Title), changesText(before, after))
+	p.strikeNeverReady(i)
 	p.strikeDrawn(i, drawn)
 	p.w.checkState()
 }

@@ -240,9 +240,7 @@ func quota(p *player) (string, bool) {
 	p.w.nodes.quota = len(p.w.pods.live)
 	p.after(p.shortage(), func() {
 		p.w.nodes.quota = before
-		for _, k := range p.w.process.sets.Failed(namespace) {
-			p.w.process.setQueue.add(k)
-		}
+		p.w.process.quotaFreed()
 		p.r.say(Event{Who: "fault", What: "over: the quota is lifted"})
 	})
 	return "a quota allows no further Pod", true

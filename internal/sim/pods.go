@@ -75,7 +75,10 @@ func (w *World) deletePod(pod *corev1.Pod, by deleter) {
 	})
 }
 
-func (w *World) removePod(pod *corev1.Pod) { w.pods.remove(pod, w.nextVersion()) }
+func (w *World) removePod(pod *corev1.Pod) {
+	w.pods.remove(pod, w.nextVersion())
+	w.process.quotaFreed()
+}
 
 // runPods lets one Pod that has something to do get a step further.
 func (w *World) runPods() bool {

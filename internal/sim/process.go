@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"coxswain.dev/cox/internal/reconcile"
@@ -141,7 +142,7 @@ func (p *process) lookAtDeployment(k reconcile.Key) {
 	}
 	d, _ := p.w.deploymentCache.get(k.Name)
 	p.w.ghost.beginDeployment(d)
-	p.w.ghost.staleLook = p.w.deploymentCache.behind()+p.w.setCache.behind() > 0
+	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.deploymentCache.behind()+p.w.setCache.behind() > 0, p.w.isBlind()
 	p.w.say("deployment controller: looks at %s", k.Name)
 	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
 }
@@ -162,9 +163,43 @@ func (p *process) lookAtSet(k reconcile.Key) {
 	}
 	rs, _ := p.w.setCache.get(k.Name)
 	p.w.ghost.beginSet(rs, p.w.podCache.seen)
-	p.w.ghost.staleLook = p.w.setCache.behind()+p.w.podCache.behind() > 0
+	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.setCache.behind()+p.w.podCache.behind() > 0, p.w.isBlind()
 	p.w.say("replica set controller: looks at %s", k.Name)
-	p.finish(&p.setQueue, k, p.sets.Reconcile)
+	p.finish(&p.setQueue, k, p.reconcileRefused)
+}
+
+// Package controllers takes the refusal of a quota for a state, and not for a
+// failure that is tried again with growing pauses: refused sets are tried when
+// a quota has room, once more after admissionLag, and every quotaAudit.
+const (
+	admissionLag = time.Second
+	quotaAudit   = 5 * time.Minute
+)
+
+// reconcileRefused reconciles a set that a quota may refuse.
+func (p *process) reconcileRefused(ctx context.Context, k reconcile.Key) (time.Time, error) {
+	known := p.sets.HasFailed(k)
+	wakeAt, err := p.sets.Reconcile(ctx, k)
+	if !apierrors.IsForbidden(err) || p.dead {
+		return wakeAt, err
+	}
+	p.w.say("  waits for the quota: %v", err)
+	pause := admissionLag
+	if known {
+		pause = quotaAudit
+	}
+	if again := p.w.now().Add(pause); wakeAt.IsZero() || again.Before(wakeAt) {
+		wakeAt = again
+	}
+	return wakeAt, nil
+}
+
+// quotaFreed wakes the sets that a quota has refused.
+func (p *process) quotaFreed() {
+	for _, k := range p.sets.Failed(namespace) {
+		p.setQueue.add(k)
+		p.setQueue.timers = append(p.setQueue.timers, timer{p.w.elapsed + admissionLag, k})
+	}
 }
 
 // finish reconciles a key as the driver of package controllers does: failures
@@ -192,47 +227,52 @@ func (p *process) finish(q *queue, k reconcile.Key, reconcileKey func(context.Co
 
 // seeDeployments delivers up to count events of Deployments.
 func (p *process) seeDeployments(count int) bool {
-	return see(&p.w.deploymentCache, p, kindDeployment, count, func(d *appsv1.Deployment) { p.deploymentQueue.add(reconcile.KeyOf(d)) })
+	return see(&p.w.deploymentCache, p, count, p.hearDeployment)
 }
 
-func (p *process) seeSets(count int) bool {
-	return see(&p.w.setCache, p, kindSet, count, func(rs *appsv1.ReplicaSet) {
-		p.setQueue.add(reconcile.KeyOf(rs))
-		for _, k := range p.deployments.Owners(rs) {
-			p.deploymentQueue.add(k)
-		}
-	})
+func (p *process) seeSets(count int) bool { return see(&p.w.setCache, p, count, p.hearSet) }
+
+func (p *process) seePods(count int) bool { return see(&p.w.podCache, p, count, p.hearPod) }
+
+// hearDeployment, hearSet and hearPod are the handlers of package controllers:
+// what is to be looked at when an object has come, changed or gone.
+func (p *process) hearDeployment(d *appsv1.Deployment) { p.deploymentQueue.add(reconcile.KeyOf(d)) }
+
+func (p *process) hearSet(rs *appsv1.ReplicaSet) {
+	p.setQueue.add(reconcile.KeyOf(rs))
+	for _, k := range p.deployments.Owners(rs) {
+		p.deploymentQueue.add(k)
+	}
 }
 
-func (p *process) seePods(count int) bool {
-	return see(&p.w.podCache, p, kindPod, count, func(pod *corev1.Pod) {
-		for _, k := range p.sets.Owners(pod) {
-			p.setQueue.add(k)
-		}
-		for _, k := range p.deployments.Waiting(pod) {
-			p.deploymentQueue.add(k)
-		}
-	})
+func (p *process) hearPod(pod *corev1.Pod) {
+	for _, k := range p.sets.Owners(pod) {
+		p.setQueue.add(k)
+	}
+	for _, k := range p.deployments.Waiting(pod) {
+		p.deploymentQueue.add(k)
+	}
 }
 
 // see lets a cache take up to count events over, and its handlers hear of them.
-func see[O object](c *cache[O], p *process, of kind, count int, handle func(O)) bool {
-	var none O
+func see[O object](c *cache[O], p *process, count int, handle func(O)) bool {
 	count = min(count, c.behind())
 	for range count {
 		before, after := c.next()
-		if before != none {
-			handle(before)
-		}
-		handle(after)
+		notice[O]{before, after}.heard(handle)
 	}
 	if count == 0 {
 		return false
 	}
-	p.w.say("the cache of %ss is at %s", of, c.LastStoreSyncResourceVersion())
+	p.moved(c)
+	return true
+}
+
+// moved is called when a cache has come further.
+func (p *process) moved(c reconcile.Store) {
+	p.w.say("a cache is at %s", c.LastStoreSyncResourceVersion())
 	p.deployments.Own.Look()
 	p.sets.Own.Look()
-	return true
 }
 
 // behind is of how many changes a cache has not heard yet.

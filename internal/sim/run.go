@@ -4,11 +4,13 @@ import (
 	"fmt"
 )
 
-// Steps is the length of a schedule before its faults end; MinFaults how many
-// there are at least.
+// Steps is the length of a schedule before its faults end, and MinFaults how
+// many have struck by then. Where fewer have, because one waits for a write that
+// does not come, it goes on: up to longest, which no schedule needs.
 const (
 	Steps     = 200
 	MinFaults = 5
+	longest   = 3 * Steps
 )
 
 // mostRounds bounds how long the world may take to come to rest when nothing
@@ -47,23 +49,11 @@ func runSchedule(seed uint64, t *trace) (result Result) {
 		}
 	}()
 	w.createDeployment()
-	users, faults := 4+w.pick(8), MinFaults+w.pick(6)
-	for step := range Steps {
-		// Drawn so that exactly as many are used as were drawn at first.
-		if left := Steps - step; w.pick(left) < faults {
-			faults--
-			w.goWrong()
-		} else if w.pick(left) < users {
-			users--
-			w.userActs()
-		} else {
-			w.step()
-		}
+	p := plan{users: 4 + w.pick(8), faults: MinFaults + w.pick(6)}
+	for w.ghost.violation == "" && (result.Steps < Steps || w.faults.count < MinFaults && result.Steps < longest) {
+		p.next(w, Steps-result.Steps)
 		result.Steps++
 		w.checkState()
-		if w.ghost.violation != "" {
-			break
-		}
 	}
 	if w.ghost.violation == "" {
 		result.Rounds = w.settle()
@@ -73,6 +63,26 @@ func runSchedule(seed uint64, t *trace) (result Result) {
 		w.say("VIOLATION: %s", result.Violation)
 	}
 	return result
+}
+
+// plan is how many things users are to do yet, and faults to strike.
+type plan struct{ users, faults int }
+
+// next is the next step, of which so many are left: drawn so that exactly as
+// many are used as were planned.
+func (p *plan) next(w *World, left int) {
+	switch {
+	case left <= 0 && w.chance(25):
+		w.goWrong()
+	case left > 0 && w.pick(left) < p.faults:
+		p.faults--
+		w.goWrong()
+	case left > 0 && w.pick(left) < p.users:
+		p.users--
+		w.userActs()
+	default:
+		w.step()
+	}
 }
 
 // settle ends the faults and lets everything run until nothing changes any

@@ -2,8 +2,12 @@ package sim
 
 import (
 	"flag"
+	"fmt"
+	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,7 +65,7 @@ func try(t *testing.T, count uint64, goOn func() bool) {
 				switch {
 				case result.Violation != "":
 					failed.Add(1)
-					t.Errorf("seed %d: %s\nreplay: go test ./internal/sim -run TestSeed -v -args -seed %d", result.Seed, result.Violation, result.Seed)
+					t.Errorf("seed %d: %s\nreplay: %s", result.Seed, result.Violation, replayOf(result.Seed))
 				case result.Faults < MinFaults || result.Steps < Steps:
 					t.Errorf("seed %d: only %d faults in %d steps", result.Seed, result.Faults, result.Steps)
 				}
@@ -77,12 +81,72 @@ func try(t *testing.T, count uint64, goOn func() bool) {
 		done.Load(), *firstSeed, time.Since(begin).Round(time.Millisecond), failed.Load(), float64(rounds.Load())/float64(max(1, done.Load())))
 }
 
+// replayOf is what to type to see a schedule.
+func replayOf(seed uint64) string {
+	return fmt.Sprintf("go test ./internal/sim -run TestSeed -v -args -seed %d", seed)
+}
+
 // TestSeed shows what happens in one schedule.
 func TestSeed(t *testing.T) {
 	result := Replay(*firstSeed)
 	t.Logf("seed %d:\n%s", result.Seed, result.Trace)
 	if result.Violation != "" {
 		t.Error(result.Violation)
+	}
+}
+
+// TestSchedulesHaveEverything: schedules have all kinds of faults, and users who do
+// all that they can.
+func TestSchedulesHaveEverything(t *testing.T) {
+	var text strings.Builder
+	for seed := range uint64(300) {
+		text.WriteString(Replay(seed).Trace)
+	}
+	happened := text.String()
+	var wanted []string
+	for fate := fateFine + 1; fate < fates; fate++ {
+		wanted = append(wanted, "  strikes: "+fate.String()+"\n")
+	}
+	for _, f := range faultKinds {
+		wanted = append(wanted, "  fault: "+f.name+"\n")
+	}
+	for _, a := range userActions {
+		wanted = append(wanted, "user "+a.name+": ")
+	}
+	for _, a := range aside {
+		wanted = append(wanted, "user "+a.name+": true\n")
+	}
+	for _, line := range wanted {
+		if count := strings.Count(happened, line); count < 10 {
+			t.Errorf("%q is %d times in 300 schedules", line, count)
+		}
+	}
+}
+
+// TestReplayByHand: what a failure says is to be typed shows the same schedule
+// in any process.
+func TestReplayByHand(t *testing.T) {
+	command := strings.Fields(replayOf(7))
+	if command[0] != "go" || command[1] != "test" {
+		t.Fatalf("%q runs no test", command)
+	}
+	var arguments []string
+	for _, a := range command[3:] { // of a test binary: -run is -test.run there
+		switch a {
+		case "-run", "-v":
+			a = "-test." + a[1:]
+		case "-args":
+			continue
+		}
+		arguments = append(arguments, a)
+	}
+	out, err := exec.Command(os.Args[0], arguments...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", arguments, err, out)
+	}
+	here := Replay(7).Trace
+	if there := strings.ReplaceAll(string(out), "\n        ", "\n"); here == "" || !strings.Contains(there, here) {
+		t.Errorf("the schedule of another process is not the same:\n%s\nhere:\n%s", there, here)
 	}
 }
 

@@ -31,15 +31,18 @@ func (s *source) mutate(declaration ast.Decl) {
 			fixed[node.Init], fixed[node.Post] = true, true
 		case *ast.IfStmt:
 			fixed[node.Init] = true
-			s.condition(node.Cond)
+			s.condition("if ", node.Cond)
 		case *ast.SwitchStmt:
 			fixed[node.Init] = true
+			s.cases(node)
 		case *ast.BinaryExpr:
 			s.binary(node)
 		case *ast.UnaryExpr:
 			s.negation(node)
 		case *ast.CallExpr:
 			s.extreme(node)
+			s.earlier(node)
+			s.ordering(node)
 		case *ast.Ident:
 			s.truth(node)
 		case ast.Stmt:
@@ -51,14 +54,77 @@ func (s *source) mutate(declaration ast.Decl) {
 	})
 }
 
-// condition makes an if that always or never holds.
-func (s *source) condition(cond ast.Expr) {
+// condition makes an if, or a case, that always or never holds.
+func (s *source) condition(word string, cond ast.Expr) {
 	raw := s.raw(cond)
-	always := s.add(cond, "if "+raw, "if true")
-	never := s.add(cond, "if "+raw, "if false")
+	always := s.add(cond, word+raw, word+"true")
+	never := s.add(cond, word+raw, word+"false")
 	s.wrap(cond, func(inner string) string {
 		return fmt.Sprintf("(%s || !%s && (%s))", always, never, inner)
 	})
+}
+
+// cases does the same with the cases of a switch. One over numbers takes each
+// for the next.
+func (s *source) cases(node *ast.SwitchStmt) {
+	for _, clause := range node.Body.List {
+		for _, expr := range clause.(*ast.CaseClause).List {
+			kind := s.info.Types[expr]
+			switch {
+			case node.Tag == nil:
+				s.condition("case ", expr)
+			case isBasic(kind.Type, types.IsInteger):
+				after := s.raw(expr) + " + 1"
+				on := s.add(expr, "case "+s.raw(expr), "case "+after)
+				s.wrap(expr, func(inner string) string { return s.pick(kind.Type, on, after, inner) })
+			}
+		}
+	}
+}
+
+// earlier takes after for before, and lets times that are equal be either.
+func (s *source) earlier(node *ast.CallExpr) {
+	call, ok := node.Fun.(*ast.SelectorExpr)
+	other := map[string]string{"After": "Before", "Before": "After"}
+	if !ok || other[call.Sel.Name] == "" || types.TypeString(s.info.TypeOf(call.X), nil) != "time.Time" {
+		return
+	}
+	arguments := strings.TrimPrefix(s.raw(node), s.raw(call))
+	for _, after := range []string{
+		fmt.Sprintf("!%s.%s%s", s.raw(call.X), other[call.Sel.Name], arguments), "!" + s.raw(node),
+	} {
+		on := s.add(node, s.raw(node), after)
+		s.wrap(node, func(inner string) string {
+			return fmt.Sprintf("(%s && (%s) || !%s && (%s))", on, after, on, inner)
+		})
+	}
+}
+
+// ordering turns a comparison that gives an order round, or leaves it out: each
+// Compare, and each that cmp.Or combines.
+func (s *source) ordering(node *ast.CallExpr) {
+	call, ok := node.Fun.(*ast.SelectorExpr)
+	if !ok || !isBasic(s.info.TypeOf(node), types.IsInteger) {
+		return
+	}
+	var orders []ast.Expr
+	switch {
+	case call.Sel.Name == "Compare":
+		orders = []ast.Expr{node}
+	case s.raw(call) == "cmp.Or":
+		for _, argument := range node.Args {
+			if inner, ok := argument.(*ast.CallExpr); ok && strings.HasSuffix(s.raw(inner.Fun), "Compare") {
+				continue // it has its own turn
+			}
+			orders = append(orders, argument)
+		}
+	}
+	for _, order := range orders {
+		for _, after := range []string{"-" + s.raw(order), "0"} {
+			on := s.add(order, s.raw(order), after)
+			s.wrap(order, func(inner string) string { return s.pick(s.info.TypeOf(order), on, after, inner) })
+		}
+	}
 }
 
 // binary puts another operator in the place of a comparison, a logical or an

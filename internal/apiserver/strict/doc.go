@@ -3,6 +3,8 @@
 //
 //	unknown field "spec.processDeadlineSeconds" (did you mean "progressDeadlineSeconds"?)
 //
+// Package nearfields finds it.
+//
 // And a quantity that cannot be read is named with its field.
 //
 // The complaints arise in three places, and each has its adapter here: where a

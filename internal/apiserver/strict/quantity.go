@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
+
+	"coxswain.dev/cox/internal/apis/nearfields"
 )
 
 // quantityWords begin the complaints about quantities. They come from so deep
@@ -27,7 +29,7 @@ func nameQuantity(err error, data []byte, types []reflect.Type) error {
 		return err // protobuf, whose senders have checked
 	}
 	for _, t := range types {
-		if kind := element(t); kind.Name() == body["kind"] {
+		if kind := nearfields.Element(t); kind.Name() == body["kind"] {
 			if path, value := badQuantity(kind, body, ""); path != "" {
 				return fmt.Errorf("%s: Invalid value: %q: %w", path, fmt.Sprint(value), err)
 			}
@@ -60,7 +62,7 @@ func badQuantity(t reflect.Type, value any, path string) (string, any) {
 		}
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(value)) {
-			inner, below := step(t, key), strings.TrimPrefix(path+"."+key, ".")
+			inner, below := nearfields.Step(t, key), strings.TrimPrefix(path+"."+key, ".")
 			if inner == nil {
 				continue
 			}

@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"coxswain.dev/cox/internal/apis/nearfields"
 )
 
 // Serializer wraps the serializer of one API group.
@@ -58,7 +60,7 @@ func (d decoder) Decode(data []byte, defaults *schema.GroupVersionKind, into run
 	complaints := strict.Errors()
 	completed := make([]error, len(complaints))
 	for i, complaint := range complaints {
-		completed[i] = errors.New(suggest(complaint.Error(), reflect.TypeOf(obj)))
+		completed[i] = errors.New(nearfields.Suggest(complaint.Error(), reflect.TypeOf(obj)))
 	}
 	return obj, kind, runtime.NewStrictDecodingError(completed)
 }
@@ -78,7 +80,7 @@ func (e encoder) Encode(obj runtime.Object, w io.Writer) error {
 }
 
 func (e encoder) complete(status *metav1.Status) *metav1.Status {
-	message := suggest(status.Message, e.types...)
+	message := nearfields.Suggest(status.Message, e.types...)
 	if message == status.Message {
 		return status
 	}
@@ -87,7 +89,7 @@ func (e encoder) complete(status *metav1.Status) *metav1.Status {
 	if completed.Details != nil {
 		for i := range completed.Details.Causes {
 			cause := &completed.Details.Causes[i]
-			cause.Message = suggest(cause.Message, e.types...)
+			cause.Message = nearfields.Suggest(cause.Message, e.types...)
 		}
 	}
 	return completed

@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/warning"
+
+	"coxswain.dev/cox/internal/apis/nearfields"
 )
 
 // WithWarnings completes the complaints that are recorded as warnings while
@@ -33,4 +35,4 @@ type recorder struct {
 }
 
 // AddWarning implements warning.Recorder.
-func (r recorder) AddWarning(agent, text string) { r.add(agent, suggest(text, r.owner)) }
+func (r recorder) AddWarning(agent, text string) { r.add(agent, nearfields.Suggest(text, r.owner)) }

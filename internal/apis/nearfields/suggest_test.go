@@ -1,4 +1,4 @@
-package strict
+package nearfields
 
 import (
 	"reflect"
@@ -36,7 +36,7 @@ func TestSuggestNamesTheNearestField(t *testing.T) {
 		{"an empty name", `unknown field ""`, `unknown field ""`, []reflect.Type{deployment}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := suggest(test.text, test.types...); got != test.want {
+			if got := Suggest(test.text, test.types...); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
@@ -60,6 +60,6 @@ func FuzzSuggestNeverPanics(f *testing.F) {
 	f.Add(`.a[: field not declared in schema`)
 	f.Add("unknown field \"]].\\")
 	f.Fuzz(func(t *testing.T, text string) {
-		suggest(text, reflect.TypeFor[*appsv1.Deployment]())
+		Suggest(text, reflect.TypeFor[*appsv1.Deployment]())
 	})
 }

@@ -1,4 +1,4 @@
-package strict
+package nearfields
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 // server-side apply.
 var complaints = regexp.MustCompile(`unknown field \\?"((?:[^"\\]|\\.)*?)\\?"( \(did you mean)?|(\.[^\s:]+): field not declared in schema( \(did you mean)?`)
 
-// suggest adds to every complaint in text the field that one of types offers
+// Suggest adds to every complaint in text the field that one of types offers
 // nearest. What has a suggestion already stays as it is.
-func suggest(text string, types ...reflect.Type) string {
+func Suggest(text string, types ...reflect.Type) string {
 	return complaints.ReplaceAllStringFunc(text, func(complaint string) string {
 		parts := complaints.FindStringSubmatch(complaint)
 		path, answered := parts[1], parts[2]+parts[4] != ""

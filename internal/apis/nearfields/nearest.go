@@ -1,4 +1,4 @@
-package strict
+package nearfields
 
 import (
 	"reflect"
@@ -15,11 +15,11 @@ func nearest(root reflect.Type, path string) (string, int) {
 	}
 	owner := root
 	for _, segment := range segments[:len(segments)-1] {
-		if owner = step(owner, segment); owner == nil {
+		if owner = Step(owner, segment); owner == nil {
 			return "", 0
 		}
 	}
-	owner = element(owner)
+	owner = Element(owner)
 	if owner.Kind() != reflect.Struct {
 		return "", 0
 	}
@@ -49,10 +49,10 @@ func split(path string) []string {
 	return append(segments, current.String())
 }
 
-// step goes into a field, or into a map's values; nil if there is no such
+// Step goes into a field, or into a map's values; nil if there is no such
 // field.
-func step(owner reflect.Type, segment string) reflect.Type {
-	owner = element(owner)
+func Step(owner reflect.Type, segment string) reflect.Type {
+	owner = Element(owner)
 	switch owner.Kind() {
 	case reflect.Map:
 		return owner.Elem()
@@ -63,8 +63,8 @@ func step(owner reflect.Type, segment string) reflect.Type {
 	}
 }
 
-// element looks through pointers and lists.
-func element(t reflect.Type) reflect.Type {
+// Element looks through pointers and lists.
+func Element(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
 		t = t.Elem()
 	}
@@ -82,7 +82,7 @@ func fieldsOf(owner reflect.Type) map[string]reflect.Type {
 		case name != "":
 			fields[name] = field.Type
 		case field.Anonymous || strings.Contains(options, "inline"):
-			if inlined := element(field.Type); inlined.Kind() == reflect.Struct {
+			if inlined := Element(field.Type); inlined.Kind() == reflect.Struct {
 				for inner, innerType := range fieldsOf(inlined) {
 					fields[inner] = innerType
 				}
