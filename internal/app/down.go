@@ -63,7 +63,8 @@ func (p parsed) stopCox(ctx context.Context, progress *Progress) error {
 	return nil
 }
 
-// stopPods ends all containers, and then the engine.
+// stopPods ends all containers, and then the engine. Nobody needs a way through
+// other firewalls then.
 func (p parsed) stopPods(ctx context.Context, progress *Progress) error {
 	done := progress.Step("pods")
 	engine, err := cri.Start(ctx, p.engineConfig())
@@ -79,7 +80,7 @@ func (p parsed) stopPods(ctx context.Context, progress *Progress) error {
 		return fmt.Errorf("stopping the engine: %w", err)
 	}
 	done("stopped")
-	return nil
+	return network.CloseFirewalls(p.networkConfig())
 }
 
 // Reset stops everything and deletes all that cox made on this machine.

@@ -85,6 +85,7 @@ func (i *instance) startNetwork() error {
 		return err
 	}
 	done(fmt.Sprintf("Pods %s, Services %s", i.pods, i.services))
+	i.openFirewalls()
 	return nil
 }
 

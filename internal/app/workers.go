@@ -58,6 +58,7 @@ func (i *instance) startWorkers(ctx context.Context) error {
 			ReservedPorts: []int32{int32(i.port)},
 		})
 	})
+	i.startFirewalls(ctx, client)
 	router, guard, err := i.startServices(ctx, client, shared)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"coxswain.dev/cox/internal/diagnose"
 )
@@ -55,11 +56,12 @@ func netCheckCommand() *cobra.Command {
 		Short: "Say what keeps Services from answering",
 		Long: `Say what keeps Services from answering, and what to do: selectors that fit no
 Pod, target ports that no container declares, Pods that are not ready,
-NetworkPolicies that let nobody in, load balancers without an address. The exit
-code is 2 if something is wrong.`,
+NetworkPolicies that let nobody in, load balancers without an address, firewalls
+of the machine that drop packets of Pods. The exit code is 2 if something is
+wrong.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			return options.run(command, args, printFindings)
+			return options.check(command, args)
 		},
 	}
 	options.add(command)
@@ -68,12 +70,38 @@ code is 2 if something is wrong.`,
 
 // run gathers Services and has them printed.
 func (o *netOptions) run(command *cobra.Command, args []string, printThem func(io.Writer, []netService, bool) error) error {
+	_, services, err := o.gather(command, args)
+	if err != nil {
+		return err
+	}
+	return printThem(command.OutOrStdout(), services, o.output == "json")
+}
+
+// check prints what is wrong with Services and with the machines under them.
+func (o *netOptions) check(command *cobra.Command, args []string) error {
+	s, services, err := o.gather(command, args)
+	if err != nil {
+		return err
+	}
+	asJSON := o.output == "json"
+	to := command.OutOrStdout()
+	if asJSON {
+		to = command.ErrOrStderr() // what is printed as JSON are Services
+	}
+	closed, err := s.printNodes(command.Context(), to)
+	if err != nil {
+		return s.explain(err)
+	}
+	return printFindings(command.OutOrStdout(), services, closed, asJSON)
+}
+
+func (o *netOptions) gather(command *cobra.Command, args []string) (*session, []netService, error) {
 	if o.output != "" && o.output != "json" {
-		return fmt.Errorf("--output: %q is not known: json, or nothing for text", o.output)
+		return nil, nil, fmt.Errorf("--output: %q is not known: json, or nothing for text", o.output)
 	}
 	s, err := o.connection.open(command.ErrOrStderr())
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	name := ""
 	if len(args) > 0 {
@@ -81,9 +109,29 @@ func (o *netOptions) run(command *cobra.Command, args []string, printThem func(i
 	}
 	services, err := s.netServices(command.Context(), o.all, name)
 	if err != nil {
-		return s.explain(err)
+		return nil, nil, s.explain(err)
 	}
-	return printThem(command.OutOrStdout(), services, o.output == "json")
+	return s, services, nil
+}
+
+// printNodes prints what the other firewalls of machines do to Pods, and
+// returns how much of it is wrong.
+func (s *session) printNodes(ctx context.Context, to io.Writer) (wrong int, err error) {
+	nodes, err := s.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	for i := range nodes.Items {
+		findings, notes := diagnose.Node(&nodes.Items[i])
+		for _, finding := range findings {
+			fmt.Fprintf(to, "node/%s: %s\n    %s\n", nodes.Items[i].Name, finding.Problem, finding.Advice)
+		}
+		for _, note := range notes {
+			fmt.Fprintf(to, "node/%s: %s\n", nodes.Items[i].Name, note)
+		}
+		wrong += len(findings)
+	}
+	return wrong, nil
 }
 
 // printWays prints a line for each port and endpoint.
@@ -106,9 +154,10 @@ func printWays(to io.Writer, services []netService, asJSON bool) error {
 	return out.Flush()
 }
 
-// printFindings prints what is wrong.
-func printFindings(to io.Writer, services []netService, asJSON bool) error {
-	found := 0
+// printFindings prints what is wrong with Services, besides so much that is
+// wrong elsewhere.
+func printFindings(to io.Writer, services []netService, elsewhere int, asJSON bool) error {
+	found := elsewhere
 	for _, service := range services {
 		found += len(service.Findings)
 	}

@@ -1,12 +1,16 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"coxswain.dev/cox/internal/diagnose"
 )
 
 // net runs cox net and keeps what it prints.
@@ -51,6 +55,22 @@ func (c *cluster) pod(name, image, ip string) {
 	})
 }
 
+// firewall makes a Node tell about its machine's firewalls.
+func (c *cluster) firewall(opened, closed []string) {
+	c.t.Helper()
+	nodes, err := c.CoreV1().Nodes().List(c.t.Context(), metav1.ListOptions{})
+	if err != nil || len(nodes.Items) == 0 {
+		c.t.Fatalf("%d nodes (%v)", len(nodes.Items), err)
+	}
+	patch, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": []any{diagnose.FirewallCondition(opened, closed, metav1.Now())}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := c.CoreV1().Nodes().Patch(c.t.Context(), nodes.Items[0].Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 func TestNet(t *testing.T) {
 	c := newCluster(t)
 	g := newGolden(t, "net")
@@ -72,6 +92,11 @@ func TestNet(t *testing.T) {
 	c.net(g, "check")
 	c.net(g, "check", "typo", "-o", "json")
 	c.net(g, "wbe")
+	c.firewall([]string{"Pods are let through in the firewall chain DOCKER-USER of table filter (Docker)"}, nil)
+	c.net(g, "check", "web")
+	c.firewall(nil, []string{"firewalld drops forwarded packets, and could not be told to trust Pods"})
+	c.net(g, "check", "web")
+	c.net(g, "check", "web", "-o", "json")
 	c.net(g, "-o", "yaml")
 	c.net(g, "-n", "elsewhere")
 	g.compare()

@@ -1,10 +1,8 @@
 package network
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -23,9 +21,6 @@ type Config struct {
 	// StateDir holds the reservations of Pod addresses. They are worth
 	// nothing after a reboot, so that a directory of the run dir fits.
 	StateDir string
-	// Logger is told what on this machine may stop Pods from being reached;
-	// nil means slog.Default().
-	Logger *slog.Logger
 }
 
 // Gateway is the address that Pods send everything to, and on which the API
@@ -36,7 +31,6 @@ func (c Config) Gateway() netip.Addr { return c.PodCIDR.Masked().Addr().Next() }
 // and starts with every check that can fail, so that an error leaves the host
 // as it was.
 func Setup(config Config) error {
-	log := cmp.Or(config.Logger, slog.Default())
 	if err := checkNftables(); err != nil {
 		return err
 	}
@@ -59,18 +53,16 @@ func Setup(config Config) error {
 	if err := writeConf(config); err != nil {
 		return err
 	}
-	for _, warning := range forwardingObstacles() {
-		log.Warn(warning)
-	}
 	return nil
 }
 
-// Teardown removes all that Setup, the plugin and the Service rules made. What
-// is not there is fine. IP forwarding stays on: others may need it by now.
+// Teardown removes all that Setup, OpenFirewalls, the plugin and the Service
+// rules made. What is not there is fine. IP forwarding stays on: others may need it by now.
 func Teardown(config Config) error {
 	return errors.Join(
 		explain(removeLinks()),
 		explain(removeRoutes()),
+		CloseFirewalls(config),
 		removeTable(),
 		removeFile(confPath(config)),
 		os.RemoveAll(filepath.Join(config.StateDir, "addresses")),

@@ -1,9 +1,7 @@
 package network_test
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -240,33 +238,6 @@ func TestRangeInUseIsRefused(t *testing.T) {
 				t.Errorf("the refused range changed the host:\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestFirewallThatDropsIsNamed(t *testing.T) {
-	conn, err := nftables.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	table := conn.AddTable(&nftables.Table{Name: "filter", Family: nftables.TableFamilyIPv4})
-	drop := nftables.ChainPolicyDrop
-	conn.AddChain(&nftables.Chain{Name: "FORWARD", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter, Policy: &drop})
-	if err := conn.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { conn.DelTable(table); conn.Flush() }()
-
-	config := testConfig(t)
-	var log bytes.Buffer
-	config.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	if err := network.Setup(config); err != nil {
-		t.Fatal(err)
-	}
-	defer network.Teardown(config)
-	for _, want := range []string{"level=WARN", "chain FORWARD of table filter", "Docker or ufw"} {
-		if !strings.Contains(log.String(), want) {
-			t.Errorf("log %q, want %q in it", log.String(), want)
-		}
 	}
 }
 

@@ -64,6 +64,16 @@ func bringUp(h *netlink.Handle, name string, addr netip.Addr) error {
 	return h.LinkSetUp(link)
 }
 
+// RouteTo makes the neighbour send packets for a range through a gateway.
+func (p *Pod) RouteTo(prefix netip.Prefix, gateway netip.Addr) error {
+	there, err := netlink.NewHandleAt(p.handle, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	return there.RouteAdd(&netlink.Route{Gw: gateway.AsSlice(), Dst: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), 32)}})
+}
+
 // RouteLoopback makes the Pod send packets for loopback addresses to the host,
 // as only a malicious one does.
 func (p *Pod) RouteLoopback() error {
