@@ -88,11 +88,12 @@ func (i *instance) startServices(ctx context.Context, client kubernetes.Interfac
 	i.spawn(ctx, &i.workers, "the DNS server", names.Run)
 	front, err := i.startIngress(ctx, client, shared)
 	if err != nil || front == nil {
-		return rules, rules, err
+		return routers{names, rules}, rules, err
 	}
 	// The front first: what it waits for are whole requests, and its own
-	// connections are closed when the rules' are looked at.
-	return routers{front, rules}, rules, nil
+	// connections are closed when the rules' are looked at. Names before the
+	// rules for the same reason: who has just looked one up connects next.
+	return routers{front, names, rules}, rules, nil
 }
 
 // startIngress starts the front for Ingresses; nil if it is switched off.
