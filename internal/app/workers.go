@@ -92,12 +92,12 @@ func (i *instance) startServices(ctx context.Context, client kubernetes.Interfac
 	if err != nil {
 		return nil, nil, err
 	}
-	// The front first: what it waits for are whole requests, and its own
-	// connections are closed when the rules' are looked at.
-	var all routers
+	// The front drains before the rules: what it waits for are whole requests,
+	// and its own connections are closed when the rules' are looked at.
+	all := routers{names}
 	var followers []func(context.Context) error
 	if front != nil {
-		all, followers = append(all, front), append(followers, front.Follow)
+		all, followers = routers{front, names}, append(followers, front.Follow)
 	}
 	others, err := peers.New(peers.Config{
 		Client: client, Informers: shared, NodeName: i.NodeName, InForce: rules.InForce, Followers: followers, Logger: i.log.With("part", "peers"),

@@ -75,20 +75,21 @@ func (a *answers) put(question dns.Question, msg *dns.Msg, now time.Time) {
 	a.kept[keyOf(question)] = answer{msg.Copy(), now, now.Add(age)}
 }
 
-// lifetime is the shortest of an answer's records. One without any is kept as
-// long as the zone's SOA allows (RFC 2308), and without that not at all.
+// lifetime is the shortest of an answer's records. One that ends in nothing is
+// kept as long as the zone's SOA allows (RFC 2308), and without that not at
+// all.
 func lifetime(msg *dns.Msg) time.Duration {
-	age := maxAge
+	age, known := maxAge, len(msg.Answer) > 0
 	for _, rr := range msg.Answer {
 		age = min(age, time.Duration(rr.Header().Ttl)*time.Second)
 	}
-	if len(msg.Answer) > 0 {
-		return age
-	}
 	for _, rr := range msg.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {
-			return min(age, time.Duration(min(soa.Hdr.Ttl, soa.Minttl))*time.Second)
+			age, known = min(age, time.Duration(min(soa.Hdr.Ttl, soa.Minttl))*time.Second), true
 		}
 	}
-	return 0
+	if !known {
+		return 0
+	}
+	return age
 }

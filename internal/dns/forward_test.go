@@ -1,10 +1,14 @@
 package dns
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,17 +17,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// upstream is a resolver that answers as a test wants.
-type upstream struct {
+// resolver is an upstream that answers as a test wants.
+type resolver struct {
 	address string
 	asked   atomic.Int32
 	mu      sync.Mutex
 	answer  func(w dns.ResponseWriter, request *dns.Msg)
 }
 
-func startUpstream(t *testing.T, answer func(w dns.ResponseWriter, request *dns.Msg)) *upstream {
+func startUpstream(t *testing.T, answer func(w dns.ResponseWriter, request *dns.Msg)) *resolver {
 	t.Helper()
-	u := &upstream{answer: answer}
+	u := &resolver{answer: answer}
 	packets, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -48,10 +52,10 @@ func startUpstream(t *testing.T, answer func(w dns.ResponseWriter, request *dns.
 }
 
 // forwardTo makes a forwarder that asks these upstreams.
-func forwardTo(upstreams ...*upstream) *forwarder {
-	f := newForwarder("", localAddr)
+func forwardTo(upstreams ...*resolver) *forwarder {
+	f := newForwarder("", slog.Default(), localAddr)
 	for _, u := range upstreams {
-		f.fixed = append(f.fixed, u.address)
+		f.conf.listed = append(f.conf.listed, &upstream{address: u.address})
 	}
 	return f
 }
@@ -96,20 +100,63 @@ func TestAnswersAreKeptForTheirLifetime(t *testing.T) {
 	}
 }
 
+// judge waits until what is known of the upstream in one place is settled.
+func judge(f *forwarder, at int) { <-f.conf.listed[at].doubt() }
+
 func TestDeadUpstreamIsLeftAlone(t *testing.T) {
 	dead, alive := startUpstream(t, silence), startUpstream(t, replyWith("example.org. 0 IN A 192.0.2.1"))
 	f := forwardTo(dead, alive)
+	began := time.Now()
+	if _, err := f.exchange(example); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took < patience {
+		t.Errorf("the second was asked after %v, want %v", took, patience)
+	}
+	judge(f, 0)
+	before := dead.asked.Load()
 	for range 3 {
 		if _, err := f.exchange(example); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := dead.asked.Load(); n != 1 {
-		t.Errorf("the dead upstream was asked %d times, want once", n)
+	if n := dead.asked.Load() - before; n > 0 {
+		t.Errorf("the dead upstream was asked %d times in its rest", n)
 	}
-	if awake := f.awake(time.Now().Add(restTime + time.Second)); len(awake) != 2 {
-		t.Errorf("after a rest %v are asked, want both", awake)
+}
+
+func TestUpstreamThatIsBackIsAskedAgain(t *testing.T) {
+	u := startUpstream(t, silence)
+	f := forwardTo(u)
+	judge(f, 0)
+	if _, err := f.exchange(example); !errors.Is(err, errNoUpstream) {
+		t.Fatalf("in its rest: %v, want %v", err, errNoUpstream)
 	}
+	u.mu.Lock()
+	u.answer = replyWith("example.org. 0 IN A 192.0.2.1")
+	u.mu.Unlock()
+	all := f.conf.listed
+	if alive := awake(all, time.Now()); len(alive) > 0 {
+		t.Error("it is asked before its rest is over")
+	}
+	if alive := awake(all, time.Now().Add(restTime+time.Second)); len(alive) != 1 {
+		t.Error("it is not asked after its rest")
+	}
+	if _, err := f.exchange(example); err != nil {
+		t.Error(err)
+	}
+}
+
+// While one that rests is looked at, whoever can ask another does not wait.
+func TestNobodyWaitsForTheOneWhoRests(t *testing.T) {
+	dead, alive := startUpstream(t, silence), startUpstream(t, replyWith("example.org. 0 IN A 192.0.2.1"))
+	f := forwardTo(dead, alive)
+	judge(f, 0)
+	at := time.Now().Add(restTime + time.Second)
+	if got := awake(f.conf.listed, at); len(got) != 1 || got[0] != f.conf.listed[1] {
+		t.Errorf("%d are asked, want the second alone", len(got))
+	}
+	judge(f, 0)
 }
 
 func TestEveryUpstreamDeadFailsAtOnce(t *testing.T) {
@@ -118,13 +165,109 @@ func TestEveryUpstreamDeadFailsAtOnce(t *testing.T) {
 	if _, err := f.exchange(example); err == nil {
 		t.Fatal("an answer from silence")
 	}
+	judge(f, 0)
+	before := dead.asked.Load()
 	for range 100 {
 		if _, err := f.exchange(example); err == nil {
 			t.Fatal("an answer from silence")
 		}
 	}
-	if n := dead.asked.Load(); n != 1 {
-		t.Errorf("the dead upstream was asked %d times in its rest, want once", n)
+	if n := dead.asked.Load() - before; n > 0 {
+		t.Errorf("the dead upstream was asked %d times in its rest", n)
+	}
+}
+
+// One who does not find a name is not dead: others are still looked up.
+func TestUnansweredNameDoesNotCondemnTheUpstream(t *testing.T) {
+	u := startUpstream(t, func(w dns.ResponseWriter, request *dns.Msg) {
+		if request.Question[0].Name != "broken.example." {
+			replyWith("example.org. 0 IN A 192.0.2.1")(w, request)
+		}
+	})
+	f := forwardTo(u)
+	broken := dns.Question{Name: "broken.example.", Qtype: dns.TypeA, Qclass: dns.ClassINET}
+	if _, err := f.exchange(broken); err == nil {
+		t.Fatal("an answer from silence")
+	}
+	judge(f, 0)
+	if _, err := f.exchange(example); err != nil {
+		t.Errorf("another name: %v", err)
+	}
+}
+
+func TestLostDatagramIsSentAgain(t *testing.T) {
+	var lost atomic.Bool
+	u := startUpstream(t, func(w dns.ResponseWriter, request *dns.Msg) {
+		if request.Question[0].Name == example.Name && !lost.Swap(true) {
+			return
+		}
+		replyWith("example.org. 0 IN A 192.0.2.1")(w, request)
+	})
+	if _, err := forwardTo(u).exchange(example); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnreachableUpstreamCostsNoWait(t *testing.T) {
+	gone, alive := startUpstream(t, silence), startUpstream(t, replyWith("example.org. 0 IN A 192.0.2.1"))
+	f := forwardTo(gone, alive)
+	f.conf.listed[0].address = freePort(t).String() // nobody listens there
+	began := time.Now()
+	if _, err := f.exchange(example); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("took %v, want less than %v", took, patience)
+	}
+}
+
+func TestAnswerToAnotherQuestionIsRefused(t *testing.T) {
+	u := startUpstream(t, func(w dns.ResponseWriter, request *dns.Msg) {
+		request.Question[0].Name = "elsewhere.example."
+		replyWith("elsewhere.example. 20 IN A 192.0.2.66")(w, request)
+	})
+	if reply, err := forwardTo(u).exchange(example); err == nil {
+		t.Errorf("accepted %v", reply)
+	}
+}
+
+func TestQuestionsUnderWayAreBounded(t *testing.T) {
+	f := forwardTo(startUpstream(t, replyWith("example.org. 20 IN A 192.0.2.1")))
+	for range maxUnderWay {
+		f.slots <- struct{}{}
+	}
+	if _, err := f.exchange(example); !errors.Is(err, errBusy) {
+		t.Errorf("%v, want %v", err, errBusy)
+	}
+	<-f.slots
+	if _, err := f.exchange(example); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNothingIsKeptAsLongAsTheZoneAllows(t *testing.T) {
+	soa := "example.org. 3600 IN SOA ns.example.org. admin.example.org. 1 2 3 4 7"
+	for name, test := range map[string]struct {
+		answer, authority string
+		want              time.Duration
+	}{
+		"no such name":           {"", soa, 7 * time.Second},
+		"no SOA":                 {"", "", 0},
+		"an alias of nothing":    {"example.org. 20 IN CNAME www.example.org.", soa, 7 * time.Second},
+		"a short alias of that":  {"example.org. 3 IN CNAME www.example.org.", soa, 3 * time.Second},
+		"something that is long": {"example.org. 3600 IN A 192.0.2.1", "", maxAge},
+	} {
+		msg := new(dns.Msg)
+		for text, section := range map[string]*[]dns.RR{test.answer: &msg.Answer, test.authority: &msg.Ns} {
+			if rr, err := dns.NewRR(text); err != nil {
+				t.Fatal(err)
+			} else if rr != nil {
+				*section = append(*section, rr)
+			}
+		}
+		if got := lifetime(msg); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }
 
@@ -208,20 +351,31 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := newForwarder(path, localAddr)
+	f := newForwarder(path, slog.Default(), localAddr, netip.MustParseAddr("10.96.0.10"))
+	listed := func() string {
+		var all []string
+		for _, u := range f.conf.upstreams() {
+			all = append(all, u.address)
+		}
+		return strings.Join(all, " ")
+	}
 	now := time.Now()
-	write("nameserver 192.0.2.53\nnameserver "+localAddr.String()+"\nnameserver 2001:db8::53\n", now)
-	if got := fmt.Sprint(f.awake(now)); got != "[192.0.2.53:53 [2001:db8::53]:53]" {
+	write("nameserver 192.0.2.53\nnameserver "+localAddr.String()+"\nnameserver 10.96.0.10\nnameserver 2001:db8::53\n", now)
+	if got := listed(); got != "192.0.2.53:53 [2001:db8::53]:53" {
 		t.Errorf("upstreams %s, want all but ourselves", got)
 	}
-	write("nameserver 192.0.2.54\n", now.Add(time.Second))
-	if got := fmt.Sprint(f.awake(now)); got != "[192.0.2.54:53]" {
+	write("nameserver 127.0.0.53\n", now.Add(time.Second))
+	if got := listed(); got != "127.0.0.53:53" {
 		t.Errorf("upstreams %s, want the new one", got)
+	}
+	write("nameserver "+localAddr.String()+"\n", now.Add(2*time.Second))
+	if got := listed(); got != "" {
+		t.Errorf("upstreams %s, want none: it leads back to us", got)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.awake(now); len(got) != 0 {
+	if got := listed(); got != "" {
 		t.Errorf("upstreams %s without a file", got)
 	}
 }

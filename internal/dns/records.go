@@ -1,8 +1,10 @@
 package dns
 
 import (
+	"iter"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +17,7 @@ import (
 type records struct {
 	services, slices cache.Indexer
 	synced           []cache.InformerSynced
+	changes          changes
 }
 
 // Indexes that we add to the informers.
@@ -27,7 +30,7 @@ const (
 
 func newRecords(factory informers.SharedInformerFactory) (*records, error) {
 	services := factory.Core().V1().Services().Informer()
-	slices := factory.Discovery().V1().EndpointSlices().Informer()
+	endpoints := factory.Discovery().V1().EndpointSlices().Informer()
 	if err := services.AddIndexers(cache.Indexers{
 		byClusterIP: func(o any) ([]string, error) {
 			if service, ok := o.(*corev1.Service); ok && clusterAddr(service).IsValid() {
@@ -39,13 +42,21 @@ func newRecords(factory informers.SharedInformerFactory) (*records, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if err := slices.AddIndexers(cache.Indexers{byService: indexSliceByService, byAddress: indexSliceByAddress}); err != nil {
+	if err := endpoints.AddIndexers(cache.Indexers{byService: indexSliceByService, byAddress: indexSliceByAddress}); err != nil {
 		return nil, err
 	}
-	return &records{
-		services: services.GetIndexer(), slices: slices.GetIndexer(),
-		synced: []cache.InformerSynced{services.HasSynced, slices.HasSynced},
-	}, nil
+	r := &records{
+		services: services.GetIndexer(), slices: endpoints.GetIndexer(),
+		synced: []cache.InformerSynced{services.HasSynced, endpoints.HasSynced},
+	}
+	r.changes.next = make(chan struct{})
+	for _, informer := range []cache.SharedIndexInformer{services, endpoints} {
+		// The indexes have changed when a handler is told so.
+		if _, err := informer.AddEventHandler(r.changes.handler()); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 func indexSliceByService(o any) ([]string, error) {
@@ -102,15 +113,16 @@ func (r *records) service(namespace, name string) (service, bool) {
 		}
 		return s, true
 	}
-	s.endpoints = r.hosts(namespace + "/" + name)
+	s.endpoints = r.hosts(namespace, name)
 	// Clients often take the first, so each gets another one.
 	rand.Shuffle(len(s.endpoints), func(i, j int) { s.endpoints[i], s.endpoints[j] = s.endpoints[j], s.endpoints[i] })
 	return s, true
 }
 
-// hosts are the ready endpoints of a headless Service.
-func (r *records) hosts(key string) []host {
-	objects, err := r.slices.ByIndex(byService, key)
+// hosts are the ready endpoints of a Service. Those of one that publishes
+// addresses that are not ready are all marked as ready.
+func (r *records) hosts(namespace, name string) []host {
+	objects, err := r.slices.ByIndex(byService, namespace+"/"+name)
 	if err != nil {
 		return nil
 	}
@@ -123,7 +135,7 @@ func (r *records) hosts(key string) []host {
 		ports := slicePorts(slice)
 		for i := range slice.Endpoints {
 			endpoint := &slice.Endpoints[i]
-			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+			if !isReady(endpoint) {
 				continue
 			}
 			for _, text := range endpoint.Addresses {
@@ -134,6 +146,10 @@ func (r *records) hosts(key string) []host {
 		}
 	}
 	return hosts
+}
+
+func isReady(endpoint *discoveryv1.Endpoint) bool {
+	return endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready
 }
 
 func slicePorts(slice *discoveryv1.EndpointSlice) []port {
@@ -163,29 +179,41 @@ func hostName(endpoint *discoveryv1.Endpoint, addr netip.Addr) string {
 
 func protocolName(p corev1.Protocol) string { return strings.ToLower(string(p)) }
 
-func (r *records) named(addr netip.Addr) []string {
+func (r *records) named(addr netip.Addr) (names []string, fleeting bool) {
 	if services, err := r.services.ByIndex(byClusterIP, addr.String()); err == nil && len(services) > 0 {
 		service := services[0].(*corev1.Service)
-		return []string{service.Name + "." + service.Namespace}
+		return []string{service.Name + "." + service.Namespace}, false
 	}
-	objects, err := r.slices.ByIndex(byAddress, addr.String())
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, object := range objects {
-		slice := object.(*discoveryv1.EndpointSlice)
-		name := slice.Labels[discoveryv1.LabelServiceName]
-		service, exists, err := r.services.GetByKey(slice.Namespace + "/" + name)
-		if err != nil || !exists || service.(*corev1.Service).Spec.ClusterIP != corev1.ClusterIPNone {
+	for endpoint, service := range r.endpointsAt(addr) {
+		if service.Spec.ClusterIP != corev1.ClusterIPNone || !isReady(endpoint) {
 			continue
 		}
-		for i := range slice.Endpoints {
-			endpoint := &slice.Endpoints[i]
-			if len(endpoint.Addresses) > 0 && endpoint.Addresses[0] == addr.String() {
-				names = append(names, hostName(endpoint, addr)+"."+name+"."+slice.Namespace)
+		if name := hostName(endpoint, addr) + "." + service.Name + "." + service.Namespace; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, true
+}
+
+// endpointsAt are the endpoints of Services with an address, ready or not.
+func (r *records) endpointsAt(addr netip.Addr) iter.Seq2[*discoveryv1.Endpoint, *corev1.Service] {
+	return func(yield func(*discoveryv1.Endpoint, *corev1.Service) bool) {
+		objects, err := r.slices.ByIndex(byAddress, addr.String())
+		if err != nil {
+			return // an index that is there gives no error
+		}
+		for _, object := range objects {
+			slice := object.(*discoveryv1.EndpointSlice)
+			service, exists, err := r.services.GetByKey(slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName])
+			if err != nil || !exists {
+				continue
+			}
+			for i := range slice.Endpoints {
+				endpoint := &slice.Endpoints[i]
+				if slices.Contains(endpoint.Addresses, addr.String()) && !yield(endpoint, service.(*corev1.Service)) {
+					return
+				}
 			}
 		}
 	}
-	return names
 }

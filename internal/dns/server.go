@@ -65,12 +65,13 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dns: %w", err)
 	}
+	log := cmp.Or(config.Logger, slog.Default())
 	return &Server{
 		config:  config,
-		log:     cmp.Or(config.Logger, slog.Default()),
+		log:     log,
 		records: records,
 		zone:    &zone{domain: config.Domain, server: config.ServiceIP, records: records},
-		forward: newForwarder(config.ResolvConf, config.Listen.Addr()),
+		forward: newForwarder(config.ResolvConf, log, config.Listen.Addr(), config.ServiceIP),
 	}, nil
 }
 
@@ -125,13 +126,13 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, request *dns.Msg) {
 	reply := s.answer(request)
 	size := dns.MinMsgSize
 	if opt := request.IsEdns0(); opt != nil {
-		size = max(size, int(opt.UDPSize()))
+		size = min(max(size, int(opt.UDPSize())), dns.DefaultMsgSize)
 		reply.SetEdns0(dns.DefaultMsgSize, false)
 	}
 	if _, tcp := w.RemoteAddr().(*net.TCPAddr); tcp {
 		size = dns.MaxMsgSize
 	}
-	reply.Truncate(min(size, dns.MaxMsgSize))
+	reply.Truncate(size)
 	reply.Compress = true
 	if err := w.WriteMsg(reply); err != nil {
 		s.log.Debug("a DNS answer could not be sent", "to", w.RemoteAddr(), "error", err)
@@ -146,6 +147,9 @@ func (s *Server) answer(request *dns.Msg) *dns.Msg {
 		return reply.SetRcode(request, dns.RcodeNotImplemented)
 	case len(request.Question) != 1:
 		return reply.SetRcodeFormatError(request)
+	}
+	if opt := request.IsEdns0(); opt != nil && opt.Version() != 0 {
+		return reply.SetRcode(request, dns.RcodeBadVers) // RFC 6891, 6.1.3
 	}
 	reply.SetReply(request)
 	reply.RecursionAvailable = true
@@ -166,28 +170,35 @@ func (s *Server) answer(request *dns.Msg) *dns.Msg {
 	return reply
 }
 
+// maxAliases bounds how many ExternalNames are followed: they may lead in a
+// circle.
+const maxAliases = 8
+
 // answerZone answers for the cluster's domain. The target of an ExternalName
-// is looked up elsewhere, as most clients do not go on by themselves.
+// is looked up too, as most clients do not go on by themselves; the reply's
+// code is what the last of them has (RFC 6604).
 func (s *Server) answerZone(reply *dns.Msg, question dns.Question, name string) {
 	target := s.zone.answer(reply, question, name)
-	if target == "" || question.Qtype == dns.TypeCNAME {
+	if question.Qtype == dns.TypeCNAME || question.Qtype == dns.TypeANY {
 		return
 	}
-	follow := new(dns.Msg)
-	follow.SetQuestion(target, question.Qtype)
-	var further *dns.Msg
-	if dns.IsSubDomain(s.config.Domain, dns.CanonicalName(target)) {
-		further = new(dns.Msg)
+	for range maxAliases {
+		if target == "" {
+			return
+		}
+		follow, further := new(dns.Msg), new(dns.Msg)
+		follow.SetQuestion(target, question.Qtype)
 		further.SetReply(follow)
-		// One step only: a chain of ExternalNames may be a circle.
-		s.zone.answer(further, follow.Question[0], dns.CanonicalName(target))
-	} else {
-		further = new(dns.Msg)
-		further.SetReply(follow)
-		s.forwardTo(further, follow)
+		if name := dns.CanonicalName(target); dns.IsSubDomain(s.config.Domain, name) {
+			target = s.zone.answer(further, follow.Question[0], name)
+		} else {
+			s.forwardTo(further, follow)
+			target = ""
+		}
+		reply.Answer = append(reply.Answer, further.Answer...)
+		reply.Rcode, reply.Ns, reply.Extra = further.Rcode, further.Ns, further.Extra
 	}
-	reply.Answer = append(reply.Answer, further.Answer...)
-	if further.Rcode == dns.RcodeServerFailure {
+	if target != "" {
 		reply.Rcode = dns.RcodeServerFailure
 	}
 }

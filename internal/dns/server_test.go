@@ -88,21 +88,38 @@ func testServices() *corev1.ServiceList {
 		{ObjectMeta: meta("nobody"), Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}},
 		{ObjectMeta: meta("outside"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "www.example.org"}},
 		{ObjectMeta: meta("alias"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "http-go.default.svc.cluster.local"}},
+		{ObjectMeta: meta("alias-of-alias"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "alias.default.svc.cluster.local"}},
+		{ObjectMeta: meta("alias-of-peers"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "peers.default.svc.cluster.local"}},
+		{ObjectMeta: meta("alias-of-nothing"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "missing.default.svc.cluster.local"}},
+		{ObjectMeta: meta("circle"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "circle.default.svc.cluster.local"}},
+		{ObjectMeta: meta("unnamed"), Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.22", Ports: []corev1.ServicePort{{Protocol: corev1.ProtocolTCP, Port: 80}}}},
+		{ObjectMeta: meta("early"), Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, PublishNotReadyAddresses: true}},
 	}}
 }
 
+// testSlices are the slices of peers, the second with a port that only one of
+// its endpoints has, and of early and http-go.
 func testSlices() *discoveryv1.EndpointSliceList {
-	ready, notReady, name, port, tcp, hostname := true, false, "gossip", int32(7000), corev1.ProtocolTCP, "peers-0"
-	return &discoveryv1.EndpointSliceList{Items: []discoveryv1.EndpointSlice{{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: "default", Name: "peers-x", Labels: map[string]string{discoveryv1.LabelServiceName: "peers"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Name: &name, Protocol: &tcp, Port: &port}},
-		Endpoints: []discoveryv1.Endpoint{
-			{Addresses: []string{"10.244.0.5"}, Hostname: &hostname, Conditions: discoveryv1.EndpointConditions{Ready: &ready}},
-			{Addresses: []string{"10.244.0.6"}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}},
-			{Addresses: []string{"10.244.0.7"}, Conditions: discoveryv1.EndpointConditions{Ready: &notReady}},
-		},
-	}}}
+	ready, going := discoveryv1.EndpointConditions{Ready: new(true)}, discoveryv1.EndpointConditions{Ready: new(true), Terminating: new(true)}
+	gossip := []discoveryv1.EndpointPort{{Name: new("gossip"), Protocol: new(corev1.ProtocolTCP), Port: new(int32(7000))}}
+	admin := []discoveryv1.EndpointPort{{Name: new("admin"), Protocol: new(corev1.ProtocolTCP), Port: new(int32(7001))}}
+	slice := func(service, suffix string, ports []discoveryv1.EndpointPort, endpoints ...discoveryv1.Endpoint) discoveryv1.EndpointSlice {
+		return discoveryv1.EndpointSlice{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "default", Name: service + "-" + suffix, Labels: map[string]string{discoveryv1.LabelServiceName: service},
+			},
+			AddressType: discoveryv1.AddressTypeIPv4, Ports: ports, Endpoints: endpoints,
+		}
+	}
+	peer0 := discoveryv1.Endpoint{Addresses: []string{"10.244.0.5"}, Hostname: new("peers-0"), Conditions: ready}
+	return &discoveryv1.EndpointSliceList{Items: []discoveryv1.EndpointSlice{
+		slice("peers", "x", gossip, peer0,
+			discoveryv1.Endpoint{Addresses: []string{"10.244.0.6"}, Conditions: ready},
+			discoveryv1.Endpoint{Addresses: []string{"10.244.0.7"}, Conditions: discoveryv1.EndpointConditions{Ready: new(false)}}),
+		slice("peers", "y", admin, peer0),
+		slice("early", "x", nil, discoveryv1.Endpoint{Addresses: []string{"10.244.0.8"}, Hostname: new("early-0"), Conditions: going}),
+		slice("http-go", "x", nil, discoveryv1.Endpoint{Addresses: []string{"10.244.0.9"}, Hostname: new("first"), Conditions: ready}),
+	}}
 }
 
 // TestAnswersAboutTheCluster compares the whole answer to every question of

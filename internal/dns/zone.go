@@ -3,14 +3,27 @@ package dns
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
 )
 
-// ttl is how many seconds a client may remember an answer: short, as headless
-// Services change with every Pod.
-const ttl = 5
+const (
+	// ttl is how many seconds a client may remember what a Service is called
+	// or where it is, or that there is none.
+	ttl = 5
+	// fleetingTTL is the same for what is about endpoints, which come and go
+	// with every Pod. A client that asks for a headless Service goes to the
+	// Pod by itself, and no rule leads it elsewhere when the Pod stops: an
+	// answer it remembers outlives the Pod. So it may use one once. Then a Pod
+	// that left the answers has left for everybody, and Unrouted need not wait
+	// until the last client has forgotten it.
+	fleetingTTL = 0
+)
+
+// schemaVersion is of the specification that answers follow.
+const schemaVersion = "1.1.0"
 
 // zone knows which names of the cluster's domain have which records.
 type zone struct {
@@ -24,12 +37,15 @@ type zone struct {
 type lookup interface {
 	// service finds a Service and, if it is headless, its ready endpoints.
 	service(namespace, name string) (service, bool)
+	// hosts finds the ready endpoints of any Service, if the name below it is
+	// of one.
+	hosts(namespace, name string) []host
 	// hasNamespace tells whether any Service is in a namespace.
 	hasNamespace(namespace string) bool
 	// named finds what an address is called: "<service>.<namespace>" for the
-	// address of a Service, "<host>.<service>.<namespace>" for the endpoint of
-	// a headless one.
-	named(addr netip.Addr) []string
+	// address of a Service, "<host>.<service>.<namespace>" for the ready
+	// endpoint of a headless one, which is fleeting.
+	named(addr netip.Addr) (names []string, fleeting bool)
 }
 
 // service is what DNS needs of a Service.
@@ -43,12 +59,14 @@ type service struct {
 	endpoints []host
 }
 
+func (s service) headless() bool { return !s.addr.IsValid() }
+
 type port struct {
 	name, protocol string // protocol in lower case
 	number         uint16
 }
 
-// host is an endpoint of a headless Service.
+// host is an endpoint of a Service.
 type host struct {
 	// name is the hostname, or the address with dashes.
 	name  string
@@ -84,13 +102,31 @@ func (z *zone) answer(reply *dns.Msg, question dns.Question, name string) (targe
 	} else if question.Qtype == dns.TypeSRV {
 		reply.Extra = found.extra
 	}
+	if found.fleeting {
+		forgetSoon(reply)
+	}
 	return ""
+}
+
+// forgetSoon marks everything in a reply as fleeting.
+func forgetSoon(reply *dns.Msg) {
+	for _, rrs := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
+		for _, rr := range rrs {
+			rr.Header().Ttl = fleetingTTL
+			if soa, ok := rr.(*dns.SOA); ok {
+				soa.Minttl = fleetingTTL
+			}
+		}
+	}
 }
 
 // records of one name. Their owner names are filled in later.
 type rrset struct {
 	rrs, extra   []dns.RR
 	externalName string
+	// fleeting says that the records, or that there are none, are about
+	// endpoints.
+	fleeting bool
 }
 
 // find resolves the labels before the domain. A name exists without records
@@ -102,9 +138,11 @@ func (z *zone) find(labels []string) (rrset, bool) {
 		ns := &dns.NS{Hdr: header("", dns.TypeNS), Ns: "ns.dns." + z.domain}
 		return rrset{rrs: []dns.RR{z.soa(), ns}}, true
 	case n == 1 && labels[0] == "dns-version":
-		return rrset{rrs: []dns.RR{&dns.TXT{Hdr: header("", dns.TypeTXT), Txt: []string{"1.1.0"}}}}, true
-	case labels[n-1] == "dns":
-		return rrset{rrs: addresses(z.server)}, n == 2 && labels[0] == "ns"
+		return rrset{rrs: []dns.RR{&dns.TXT{Hdr: header("", dns.TypeTXT), Txt: []string{schemaVersion}}}}, true
+	case n == 1 && labels[0] == "dns":
+		return rrset{}, true
+	case n == 2 && labels[1] == "dns" && labels[0] == "ns":
+		return rrset{rrs: addresses(z.server)}, true
 	case labels[n-1] == "pod":
 		return z.findPod(labels[:n-1])
 	case labels[n-1] == "svc":
@@ -116,10 +154,9 @@ func (z *zone) find(labels []string) (rrset, bool) {
 // findPod answers a-b-c-d.namespace.pod with the address in the name.
 func (z *zone) findPod(labels []string) (rrset, bool) {
 	switch len(labels) {
-	case 0:
+	case 0, 1:
+		// There are names of Pods below, whatever the namespace is called.
 		return rrset{}, true
-	case 1:
-		return rrset{}, z.records.hasNamespace(labels[0])
 	case 2:
 		if addr, err := netip.ParseAddr(strings.ReplaceAll(labels[0], "-", ".")); err == nil && addr.Is4() {
 			return rrset{rrs: addresses(addr)}, true
@@ -148,31 +185,36 @@ func (z *zone) findService(labels []string) (rrset, bool) {
 		}
 		return rrset{externalName: s.externalName}, true
 	}
-	full := name + "." + namespace + ".svc." + z.domain
+	set, exists := rrset{}, false
 	switch n {
 	case 2:
-		return rrset{rrs: addresses(s.addrs()...)}, s.addr.IsValid() || len(s.endpoints) > 0
+		set, exists = rrset{rrs: addresses(s.addrs()...)}, !s.headless() || len(s.endpoints) > 0
 	case 3:
-		return findHost(s, labels[0])
+		if !s.headless() {
+			s.endpoints = z.records.hosts(namespace, name)
+		}
+		set, exists = findHost(s, labels[0])
 	case 4:
-		return findPort(s, labels[0], labels[1], full)
+		set, exists = findPort(s, labels[0], labels[1], name+"."+namespace+".svc."+z.domain)
 	}
-	return rrset{}, false
+	set.fleeting = s.headless() || n == 3
+	return set, exists
 }
 
 func findHost(s service, label string) (rrset, bool) {
-	var set rrset
+	var found []netip.Addr
 	for _, h := range s.endpoints {
-		if h.name == label {
-			set.rrs = append(set.rrs, addresses(h.addr)...)
+		// One is in several slices if its ports differ from the others'.
+		if h.name == label && !slices.Contains(found, h.addr) {
+			found = append(found, h.addr)
 		}
 	}
-	if len(set.rrs) > 0 {
-		return set, true
+	if len(found) > 0 {
+		return rrset{rrs: addresses(found...)}, true
 	}
 	// _tcp.service… exists when a port is below it.
 	for _, p := range s.allPorts() {
-		if "_"+p.protocol == label {
+		if p.name != "" && "_"+p.protocol == label {
 			return rrset{}, true
 		}
 	}
@@ -180,22 +222,28 @@ func findHost(s service, label string) (rrset, bool) {
 }
 
 // findPort answers with one SRV record for a Service that has an address, and
-// with one for each endpoint of a headless Service.
+// with one for each endpoint of a headless Service. A port without a name has
+// none.
 func findPort(s service, portLabel, protocolLabel, full string) (rrset, bool) {
 	var set rrset
+	named := map[string]bool{}
 	add := func(p port, target string, addr netip.Addr) {
-		if "_"+p.name != portLabel || "_"+p.protocol != protocolLabel {
+		if p.name == "" || "_"+p.name != portLabel || "_"+p.protocol != protocolLabel {
 			return
 		}
 		set.rrs = append(set.rrs, &dns.SRV{Hdr: header("", dns.TypeSRV), Weight: 100, Port: p.number, Target: target})
-		extra := addresses(addr)[0]
-		extra.Header().Name = target
-		set.extra = append(set.extra, extra)
+		if key := target + addr.String(); !named[key] {
+			named[key] = true
+			extra := addresses(addr)[0]
+			extra.Header().Name = target
+			set.extra = append(set.extra, extra)
+		}
 	}
-	if s.addr.IsValid() {
+	if !s.headless() {
 		for _, p := range s.ports {
 			add(p, full, s.addr)
 		}
+		return set, len(set.rrs) > 0
 	}
 	for _, h := range s.endpoints {
 		for _, p := range h.ports {
@@ -208,7 +256,7 @@ func findPort(s service, portLabel, protocolLabel, full string) (rrset, bool) {
 // answerReverse answers what an address of the cluster is called.
 func (z *zone) answerReverse(reply *dns.Msg, question dns.Question, addr netip.Addr) {
 	reply.Authoritative = true
-	names := z.records.named(addr)
+	names, fleeting := z.records.named(addr)
 	if len(names) == 0 {
 		reply.Rcode = dns.RcodeNameError
 	}
@@ -219,6 +267,9 @@ func (z *zone) answerReverse(reply *dns.Msg, question dns.Question, addr netip.A
 	}
 	if len(reply.Answer) == 0 {
 		reply.Ns = []dns.RR{z.soa()}
+	}
+	if fleeting {
+		forgetSoon(reply)
 	}
 }
 
@@ -232,7 +283,7 @@ func (z *zone) soa() dns.RR {
 }
 
 func (s service) addrs() []netip.Addr {
-	if s.addr.IsValid() {
+	if !s.headless() {
 		return []netip.Addr{s.addr}
 	}
 	var addrs []netip.Addr
@@ -247,7 +298,7 @@ func (s service) addrs() []netip.Addr {
 }
 
 func (s service) allPorts() []port {
-	if s.addr.IsValid() {
+	if !s.headless() {
 		return s.ports
 	}
 	var ports []port
