@@ -13,7 +13,7 @@ import (
 
 // duration is how long requests are sent: short for a test, as long as wanted
 // for a soak.
-var duration = flag.Duration("traffic", 40*time.Second, "how long to send requests while the Deployment changes")
+var duration = flag.Duration("traffic", time.Minute, "how long to send requests while the Deployment changes")
 
 // compared is how long they are sent with the order switched off, and again up
 // to comparisons times until one fails: how often depends on the machine.
