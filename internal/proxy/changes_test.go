@@ -247,9 +247,65 @@ func TestUDPClientFollowsTheEndpoints(t *testing.T) {
 		}
 		c.endpoints("web", b)
 		c.awaitUnrouted(a.Addr)
+		if _, err := drained(c, a, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
 		if name := askAgain(t, conn); name != "b" {
 			t.Errorf("%s: %s answered after a was gone, want b", address, name)
 		}
+	}
+}
+
+// A server that is slow to answer still gets its answer to the client, before
+// that is led elsewhere.
+func TestUDPAnswerUnderWayArrives(t *testing.T) {
+	c := startCluster(t)
+	a, b, client := c.NewPod(t, "a"), c.NewPod(t, "b"), c.NewPod(t, "client")
+	b.ServeNames(t, 8080)
+	var slow net.PacketConn
+	if err := a.Do(func() (err error) { slow, err = net.ListenPacket("udp4", ":8080"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	c.service("web", "10.96.0.20")
+	c.endpoints("web", a)
+	c.awaitOffered(a.Addr)
+	conn, err := client.Dial("udp", "10.96.0.20:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("?")); err != nil {
+		t.Fatal(err)
+	}
+	slow.SetDeadline(time.Now().Add(10 * time.Second))
+	_, from, err := slow.ReadFrom(make([]byte, 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.endpoints("web", b)
+	c.awaitUnrouted(a.Addr)
+	left := make(chan error, 1)
+	go func() { left <- c.proxy.forgetter.left(t.Context(), a.Addr) }()
+	for range 3 { // looks that find the client waiting
+		c.proxy.forgetter.mu.Lock()
+		changed := c.proxy.forgetter.changed
+		c.proxy.forgetter.mu.Unlock()
+		<-changed
+	}
+	if _, err := slow.WriteTo([]byte("a late"), from); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	answer := make([]byte, 10)
+	if n, err := conn.Read(answer); err != nil || string(answer[:n]) != "a late" {
+		t.Errorf("the answer under way was %q, %v", answer[:n], err)
+	}
+	if err := <-left; err != nil {
+		t.Fatal(err)
+	}
+	if name := askAgain(t, conn); name != "b" {
+		t.Errorf("%s answered next, want b", name)
 	}
 }
 

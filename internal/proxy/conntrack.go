@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -41,11 +42,10 @@ const conntrackTries = 3
 
 // A client whose entry is removed is sent anew with its next packet; but the
 // answer to one that is under way would come from an address that it does not
-// know. So entries wait until as many packets came back as were sent, for
+// know. So an entry waits until as many packets came back as were sent, for
 // answerLimit at most: some clients want no answers. That is long, as a server
-// on a machine with too much to do takes some hundred milliseconds, and half of
-// what a Pod waits for the proxy. Each look reads all connections of the
-// machine, so they become rarer.
+// on a machine with too much to do takes some hundred milliseconds. Each look
+// reads all connections of the machine, so they become rarer.
 const (
 	answerPollFirst = 5 * time.Millisecond
 	answerPollLast  = 50 * time.Millisecond
@@ -60,20 +60,18 @@ type forgetter struct {
 	mu   sync.Mutex
 	// stale are the Frontends to look at, with the endpoints that they have.
 	stale map[routing.Frontend][]routing.Endpoint
-	// changed is closed and replaced when there are fewer.
+	// added counts what was added to them, and passed is how much of that the
+	// last look knew.
+	added, passed int
+	// waiting are the clients that the last look has left where they are, with
+	// the time of the first that did.
+	waiting map[connection]time.Time
+	// changed is closed and replaced after each look.
 	changed chan struct{}
 }
 
 func newForgetter(log *slog.Logger) *forgetter {
 	return &forgetter{log: log, wake: make(chan struct{}, 1), stale: map[routing.Frontend][]routing.Endpoint{}, changed: make(chan struct{})}
-}
-
-// done tells whether nobody is led astray any more, and else what to wait for
-// before asking again.
-func (f *forgetter) done() (bool, <-chan struct{}) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.stale) == 0, f.changed
 }
 
 // add has the clients of changed Frontends looked at.
@@ -83,8 +81,41 @@ func (f *forgetter) add(stale map[routing.Frontend][]routing.Endpoint) {
 	}
 	f.mu.Lock()
 	maps.Copy(f.stale, stale)
+	f.added++
 	f.mu.Unlock()
 	signal(f.wake)
+}
+
+// left returns when no UDP client is led to an address by a rule that is no
+// more, or with ctx's error if that comes first.
+func (f *forgetter) left(ctx context.Context, addr netip.Addr) error {
+	f.mu.Lock()
+	now := f.added
+	f.mu.Unlock()
+	for {
+		f.mu.Lock()
+		done, changed := f.passed >= now && !f.holds(addr), f.changed
+		f.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until UDP clients of %s are led elsewhere: %w", addr, ctx.Err())
+		}
+	}
+}
+
+// holds tells whether clients wait for an answer from an address. The caller
+// holds the lock.
+func (f *forgetter) holds(addr netip.Addr) bool {
+	for c := range f.waiting {
+		if c.server.Addr() == addr {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *forgetter) run(ctx context.Context) {
@@ -94,50 +125,50 @@ func (f *forgetter) run(ctx context.Context) {
 			return
 		case <-f.wake:
 		}
-		poll := answerPollFirst
-		for end := time.Now().Add(answerLimit); ctx.Err() == nil && f.pass(!time.Now().Before(end)) > 0; {
+		for poll := answerPollFirst; ctx.Err() == nil && !f.pass(); poll = min(2*poll, answerPollLast) {
 			pause(ctx, poll)
-			poll = min(2*poll, answerPollLast)
 		}
 	}
 }
 
-// pass removes what can be removed now, or all. It returns how many clients
-// wait for answers yet; if none does, all Frontends have been dealt with.
-func (f *forgetter) pass(all bool) (waiting int) {
+// pass removes what can be removed now. It tells whether all Frontends have
+// been dealt with.
+func (f *forgetter) pass() (done bool) {
 	f.mu.Lock()
-	flows := &staleFlows{endpoints: maps.Clone(f.stale), all: all}
+	known := f.added
+	flows := &staleFlows{endpoints: maps.Clone(f.stale), before: f.waiting, now: time.Now()}
 	f.mu.Unlock()
 	var err error = netlink.ErrDumpInterrupted
 	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
-		flows.waiting = 0
+		flows.waiting = map[connection]time.Time{}
 		_, err = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, flows)
 	}
 	// An entry that ended by itself meanwhile is as good as removed.
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		f.log.Warn("UDP clients of endpoints that are gone could not be sent elsewhere; they will be when they pause for two minutes", "error", err)
 	}
-	if flows.waiting > 0 {
-		return flows.waiting
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.passed, f.waiting = known, flows.waiting
+	close(f.changed)
+	f.changed = make(chan struct{})
+	if len(flows.waiting) > 0 {
+		return false
+	}
 	for frontend, endpoints := range flows.endpoints {
 		if slices.Equal(f.stale[frontend], endpoints) {
 			delete(f.stale, frontend)
 		}
 	}
-	close(f.changed)
-	f.changed = make(chan struct{})
-	return len(f.stale)
+	return len(f.stale) == 0
 }
 
 // staleFlows matches conntrack entries of stale Frontends.
 type staleFlows struct {
 	endpoints map[routing.Frontend][]routing.Endpoint
-	// all is set when answers are not waited for any more.
-	all     bool
-	waiting int
+	// before and waiting are the clients that wait for an answer, since when.
+	before, waiting map[connection]time.Time
+	now             time.Time
 }
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
@@ -145,11 +176,19 @@ func (s *staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	if !s.isStale(flow) {
 		return false
 	}
-	if !s.all && flow.Reverse.Packets < flow.Forward.Packets {
-		s.waiting++
-		return false
+	if flow.Reverse.Packets >= flow.Forward.Packets {
+		return true
 	}
-	return true
+	c := connectionOf(flow)
+	since, waits := s.before[c]
+	if !waits {
+		since = s.now
+	}
+	if s.now.Sub(since) >= answerLimit {
+		return true
+	}
+	s.waiting[c] = since
+	return false
 }
 
 func (s *staleFlows) isStale(flow *netlink.ConntrackFlow) bool {

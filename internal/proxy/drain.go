@@ -37,12 +37,15 @@ func (p *Proxy) countPackets() {
 }
 
 // Drained returns when every connection to a Pod is closed, or nothing has been
-// sent over it for quietTime. It returns ctx's error if that comes first, and
+// sent over it for quietTime; UDP clients are led elsewhere. It returns ctx's error if that comes first, and
 // at once if no Service led or leads to the Pod, headless ones too: none since
 // this proxy runs, and none of the connections there are came through one.
 func (p *Proxy) Drained(ctx context.Context, pod routing.Leaving) error {
 	podIP := pod.IP
 	served := p.offers.hasServed(podIP) || len(pod.Services) > 0
+	if err := p.forgetter.left(ctx, podIP); err != nil {
+		return err
+	}
 	before, err := p.looks.at(podIP)
 	if err != nil {
 		return err

@@ -148,7 +148,7 @@ func (p *Proxy) Routed(ctx context.Context, podIP netip.Addr, services []string)
 }
 
 // Unrouted returns when the rules in force no longer send new connections to a
-// Pod, nor packets of UDP clients, and were made from EndpointSlices that list
+// Pod, and were made from EndpointSlices that list
 // it as terminating, so that none which are under way still can. It returns
 // ctx's error if that comes first.
 //
@@ -159,10 +159,7 @@ func (p *Proxy) Unrouted(ctx context.Context, pod routing.Leaving) error {
 	for {
 		done, changed := p.offers.withdrawn(pod)
 		if done {
-			// UDP clients have to be led elsewhere too.
-			if done, changed = p.forgetter.done(); done {
-				return nil
-			}
+			return nil
 		}
 		select {
 		case <-changed:

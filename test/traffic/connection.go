@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +35,11 @@ func open(way Way) (connection, error) {
 	if way.Protocol == UDP {
 		network = "udp"
 	}
-	conn, err := net.DialTimeout(network, way.Address, requestLimit)
+	address, err := way.resolve()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.DialTimeout(network, address, requestLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +52,48 @@ func open(way Way) (connection, error) {
 		return &http1Connection{conn, bufio.NewReader(conn)}, nil
 	}
 }
+
+// A lookup that nobody answers within lookupLimit is repeated after lookupPause:
+// while cox starts again names are not answered, and whoever needs one asks
+// again.
+const (
+	lookupLimit = time.Second
+	lookupPause = 100 * time.Millisecond
+)
+
+// resolve looks the host up, where that is how it is reached, and takes one of
+// its addresses.
+func (w Way) resolve() (string, error) {
+	if w.Nameserver == "" {
+		return w.Address, nil
+	}
+	host, port, err := net.SplitHostPort(w.Address)
+	if err != nil {
+		return "", err
+	}
+	resolver := &net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, w.Nameserver)
+	}}
+	for end := time.Now().Add(requestLimit); time.Now().Before(end); time.Sleep(lookupPause) {
+		ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
+		found, err := resolver.LookupNetIP(ctx, "ip4", host)
+		cancel()
+		if err == nil {
+			return net.JoinHostPort(found[rand.IntN(len(found))].String(), port), nil
+		}
+		var answer *net.DNSError
+		if errors.As(err, &answer) && answer.IsNotFound {
+			return "", errNoName
+		}
+	}
+	return "", errNoNameserver
+}
+
+// What can be wrong with a name.
+var (
+	errNoName       = errors.New("there is no such name")
+	errNoNameserver = errors.New("nobody answers for names")
+)
 
 // http1Connection is one of HTTP/1.1.
 type http1Connection struct {

@@ -29,6 +29,9 @@ const (
 	echoRate = 25
 )
 
+// nameserver answers for the names of Services.
+const nameserver = "10.244.0.1:53"
+
 // startService starts an instance with the sample application as a Service of
 // every kind, and returns the ways into it.
 func startService(t *testing.T, flags ...string) (*harness.Instance, []Way) {
@@ -41,6 +44,7 @@ func startService(t *testing.T, flags ...string) (*harness.Instance, []Way) {
 	instance.Kubectl("scale", "deployment", "http-go", "--replicas=4")
 	instance.Apply(service)
 	instance.Kubectl("rollout", "status", "deployment", "http-go", "--timeout=120s")
+	instance.Kubectl("expose", "deployment", "http-go", "--name=by-name", "--cluster-ip=None", "--port=8080")
 	instance.Kubectl("wait", "service/http-go", "--for=jsonpath={.status.loadBalancer.ingress[0].ip}", "--timeout=30s")
 	field := func(path string) string {
 		return instance.Kubectl("get", "service", "http-go", "-o", "jsonpath={"+path+"}")
@@ -56,6 +60,7 @@ func startService(t *testing.T, flags ...string) (*harness.Instance, []Way) {
 		awaitAnswer(t, instance, a.web)
 		ways = append(ways, Way{Name: a.name + ", new connections", Address: a.web, PerSecond: rate})
 	}
+	ways = append(ways, Way{Name: "headless, new connections", Address: "by-name.default.svc.cluster.local.:8080", Nameserver: nameserver, PerSecond: rate / 2})
 	for _, a := range addresses {
 		ways = append(ways,
 			Way{Name: a.name + ", TCP echo, new connections", Protocol: TCP, Address: a.echo, PerSecond: echoRate},
@@ -177,7 +182,8 @@ func losses(reports []Report, phases []phase) string {
 					during, since = p.name, loss.Began.Sub(p.began)
 				}
 			}
-			fmt.Fprintf(&text, "%s: %s, from %s, %s after the beginning of: %s\n", r.Name, loss.Kind, loss.From, since.Round(time.Millisecond), during)
+			fmt.Fprintf(&text, "%s: %s, from %q, at %s (%s after the beginning of: %s), for %s\n", r.Name, loss.Kind, loss.From,
+				loss.Began.Format("15:04:05.000"), since.Round(time.Millisecond), during, loss.Took.Round(time.Millisecond))
 		}
 	}
 	return text.String()

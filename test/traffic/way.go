@@ -21,6 +21,9 @@ type Way struct {
 	Protocol Protocol
 	// Address is host:port.
 	Address string
+	// Nameserver, if not empty, is asked for the host before every connection,
+	// as clients of headless Services do.
+	Nameserver string
 	// PerSecond is how many new connections are made, one request on each.
 	PerSecond int
 	// Clients keep a connection each, and pause between two requests.
@@ -56,8 +59,10 @@ type Report struct {
 
 // Loss is one request that was not answered.
 type Loss struct {
-	// Began is when it was sent, From who sent it, empty if nobody was reached.
+	// Began is when it was sent, Took how long it was until it failed, and From
+	// who sent it, empty if nobody was reached.
 	Began time.Time
+	Took  time.Duration
 	From  string
 	Kind  string
 }
@@ -86,7 +91,7 @@ func (c *counter) note(began time.Time, from string, err error) {
 	defer c.mu.Unlock()
 	if err != nil {
 		c.fails[kindOf(err)]++
-		c.lost = append(c.lost, Loss{began, from, kindOf(err)})
+		c.lost = append(c.lost, Loss{began, time.Since(began), from, kindOf(err)})
 		return
 	}
 	now := time.Now()
