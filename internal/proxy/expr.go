@@ -180,6 +180,9 @@ func goTo(chain string) []expr.Any {
 	return one(&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain})
 }
 
+// counted shows how often a rule was used to whoever lists it.
+func counted() []expr.Any { return one(&expr.Counter{}) }
+
 func verdict(kind expr.VerdictKind) []expr.Any { return one(&expr.Verdict{Kind: kind}) }
 
 func jump(chain *nftables.Chain) []expr.Any {

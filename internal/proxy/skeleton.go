@@ -104,8 +104,8 @@ func (s *skeleton) addRefusals(conn *nftables.Conn, config Config) {
 	// A packet that passed while rules changed may have got by without being
 	// led to an endpoint. It is lost, and sent again by its client: nobody
 	// refuses what has endpoints.
-	s.rule(conn, unserved, isNotTranslated(), loadDestination(reg0, false), contains(served, reg0), verdict(expr.VerdictDrop))
-	s.rule(conn, unserved, isNotTranslated(), toThisMachine(), loadDestination(reg0, true), contains(served, reg0), verdict(expr.VerdictDrop))
+	s.rule(conn, unserved, isNotTranslated(), loadDestination(reg0, false), contains(served, reg0), counted(), verdict(expr.VerdictDrop))
+	s.rule(conn, unserved, isNotTranslated(), toThisMachine(), loadDestination(reg0, true), contains(served, reg0), counted(), verdict(expr.VerdictDrop))
 	s.rule(conn, unserved, loadDestination(reg0, false), jumpBy(refused, reg0))
 	s.rule(conn, unserved, toThisMachine(), loadDestination(reg0, true), jumpBy(refused, reg0))
 	// What still has an address of the Service range belongs to no Service.
