@@ -108,6 +108,9 @@ func TestASetThatCannotBeMadeIsReported(t *testing.T) {
 	w.failing("create ReplicaSet", apierrors.NewForbidden(schema.GroupResource{Resource: "replicasets"}, "web", errBroken), false)
 	_, err := w.reconcileDeployment()
 	w.fails(err, "forbidden")
+	if strings.Contains(err.Error(), "nor could") {
+		t.Errorf("the status says so, and the error is %v", err)
+	}
 	said := "Failed to create new replica set \"web-" + rollout.Hash(&d.Spec.Template, nil) + "\": replicasets \"web\" is forbidden: the connection broke"
 	if len(w.events) != 1 || w.events[0] != "Warning ReplicaSetCreateError "+said {
 		t.Errorf("events %q", w.events)

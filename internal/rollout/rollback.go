@@ -17,14 +17,16 @@ func rollbackTo(d *appsv1.Deployment) (revision int64, asked bool) {
 }
 
 // rollBack answers a request for a rollback, and returns whether there is one.
-// The template of now is numbered first, so that it can be gone back to.
+// The template of now is numbered first, so that it can be gone back to. One
+// that no ReplicaSet has yet is not begun: upstream begins it, with Pods beside
+// those of the old template also where Recreate is to mix no versions.
 func (w *wave) rollBack() bool {
 	revision, asked := rollbackTo(w.deployment)
 	if !asked {
 		return false
 	}
-	w.syncRevisions(true)
-	if len(w.actions) > 0 || w.actionFor(w.next) != nil {
+	w.syncRevisions(false)
+	if len(w.actions) > 0 || w.next != nil && w.actionFor(w.next) != nil {
 		w.writeStatus()
 		return true
 	}

@@ -43,6 +43,10 @@ var userActions = []userAction{
 		}
 		return true
 	}},
+	{"asks for a rollback", 3, func(w *World, d *appsv1.Deployment) bool {
+		metav1.SetMetaDataAnnotation(&d.ObjectMeta, appsv1.DeprecatedRollbackTo, strconv.Itoa(w.pick(6)))
+		return true
+	}},
 	{"changes the deadline", 3, func(w *World, d *appsv1.Deployment) bool { d.Spec.ProgressDeadlineSeconds = w.deadline(); return true }},
 }
 
