@@ -274,9 +274,13 @@ func (w *World) heal() {
 		return
 	}
 	w.changeDeployment("has a last word", func(_ *World, d *appsv1.Deployment) bool {
+		main := &d.Spec.Template.Spec.Containers[0]
+		if !d.Spec.Paused && main.Image != badImage {
+			return false // nothing is in the way: no event comes to help
+		}
 		d.Spec.Paused = false
-		if d.Spec.Template.Spec.Containers[0].Image == badImage {
-			d.Spec.Template.Spec.Containers[0].Image = "v1"
+		if main.Image == badImage {
+			main.Image = "v1"
 		}
 		return true
 	})
