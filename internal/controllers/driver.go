@@ -22,6 +22,11 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// ownWritesAudit is how long a key waits at most for an event to tell that the
+// informers have its own writes. They may have them without one: a list after a
+// broken watch in which the objects are gone already.
+const ownWritesAudit = 30 * time.Second
+
 // key names the object that is reconciled; the namespace is empty for
 // cluster-scoped kinds.
 type key = types.NamespacedName
@@ -33,6 +38,7 @@ type loop struct {
 	log     *slog.Logger
 	queue   workqueue.TypedRateLimitingInterface[key]
 	own     *reconcile.OwnWrites
+	audit   time.Duration // ownWritesAudit
 	// reconcile brings one object to where it should be. It returns when to
 	// look again although nothing has changed; zero for never.
 	reconcile func(ctx context.Context, k key) (wakeAt time.Time, err error)
@@ -40,7 +46,7 @@ type loop struct {
 
 func newLoop(name string, workers int, log *slog.Logger) *loop {
 	l := &loop{
-		name: name, workers: workers, log: log.With("controller", name),
+		name: name, workers: workers, log: log.With("controller", name), audit: ownWritesAudit,
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[key](firstRetry, lastRetry)),
 	}
 	l.own = reconcile.NewOwnWrites(func(k key) { l.queue.Add(k) })
@@ -93,6 +99,7 @@ func (l *loop) next(ctx context.Context) bool {
 	}
 	defer l.queue.Done(k)
 	if !l.own.Reached(k) {
+		l.queue.AddAfter(k, l.audit)
 		return true // it is added again when the informers are there
 	}
 	wakeAt, err := l.guarded(ctx, k)
@@ -101,6 +108,9 @@ func (l *loop) next(ctx context.Context) bool {
 		l.queue.Forget(k)
 		if !wakeAt.IsZero() {
 			l.queue.AddAfter(k, time.Until(wakeAt))
+		}
+		if l.own.Waits(k) {
+			l.queue.AddAfter(k, l.audit)
 		}
 	case ctx.Err() != nil:
 	default:

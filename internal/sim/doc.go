@@ -14,6 +14,7 @@
 //	garbage.go     the garbage collector
 //	user.go        what users do
 //	faults.go      what goes wrong
+//	relist.go      watch events that are dropped, and that come twice
 //	invariants.go  what has to hold after every step
 //	rest.go        what has to hold when all is calm
 //	run.go         one schedule, from its seed

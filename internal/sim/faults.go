@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -117,73 +116,6 @@ func (f *faults) age(w *World) {
 	}
 }
 
-// relist brings a cache to a later state; its handlers hear only of the
-// difference.
-func (w *World) relist(of kind) {
-	w.say("the watch of %ss is there again", of)
-	switch of {
-	case kindDeployment:
-		relist(w, &w.deploymentCache, w.process.hearDeployment)
-	case kindSet:
-		relist(w, &w.setCache, w.process.hearSet)
-	case kindPod:
-		relist(w, &w.podCache, w.process.hearPod)
-	}
-}
-
-// notice is one object before and after an event or a relist; none where there
-// is none.
-type notice[O object] struct{ before, after O }
-
-// relist takes a part of what a cache has not heard of over at once, as an
-// informer does that has to list again: handlers hear of what is gone by its
-// last known state, and of all that is there, changed or not, but nothing of
-// what came and went in between. A list without anything in it is not heard of.
-func relist[O object](w *World, c *cache[O], handle func(O)) {
-	behind := c.behind()
-	if behind == 0 {
-		return
-	}
-	known := slices.Clone(c.items)
-	for range 1 + w.pick(behind) {
-		c.next()
-	}
-	all := differences(known, c)
-	for _, n := range all {
-		n.heard(handle)
-	}
-	if len(all) > 0 {
-		w.process.moved(c)
-	}
-}
-
-// differences are what a cache had and has now.
-func differences[O object](known []O, c *cache[O]) (all []notice[O]) {
-	var none O
-	for _, before := range known {
-		if _, exists := c.get(before.GetName()); !exists {
-			all = append(all, notice[O]{before, none})
-		}
-	}
-	for _, after := range c.items {
-		before := none
-		if at := slices.IndexFunc(known, func(o O) bool { return o.GetName() == after.GetName() }); at >= 0 {
-			before = known[at]
-		}
-		all = append(all, notice[O]{before, after})
-	}
-	return all
-}
-
-func (n notice[O]) heard(handle func(O)) {
-	var none O
-	for _, o := range []O{n.before, n.after} {
-		if o != none {
-			handle(o)
-		}
-	}
-}
-
 // fault is something that goes wrong, at once or with a later write. It
 // returns false if it cannot happen now.
 type fault struct {
@@ -278,6 +210,7 @@ func (w *World) restart(fresh bool) {
 	skip(w, &w.setCache, fresh)
 	skip(w, &w.podCache, fresh)
 	w.ghost.blind = [kinds]int{w.deployments.end(), w.sets.end(), w.pods.end()}
+	w.ghost.forgetDeletions(w)
 	w.faults.armed, w.faults.broken = fateFine, 0
 	w.process = newProcess(w)
 }
@@ -294,22 +227,6 @@ func skip[O object](w *World, c *cache[O], all bool) {
 	for range count {
 		c.next()
 	}
-}
-
-// double has the handlers hear of all that the caches have once more, as a
-// resync does.
-func (w *World) double() bool {
-	heard := again(&w.deploymentCache, w.process.hearDeployment)
-	heard += again(&w.setCache, w.process.hearSet)
-	heard += again(&w.podCache, w.process.hearPod)
-	return heard > 0
-}
-
-func again[O object](c *cache[O], handle func(O)) int {
-	for _, o := range c.items {
-		handle(o)
-	}
-	return len(c.items)
 }
 
 func (w *World) clockBack() bool {
@@ -358,9 +275,13 @@ func (w *World) heal() {
 		return
 	}
 	w.changeDeployment("has a last word", func(_ *World, d *appsv1.Deployment) bool {
+		main := &d.Spec.Template.Spec.Containers[0]
+		if !d.Spec.Paused && main.Image != badImage {
+			return false // nothing is in the way: no event comes to help
+		}
 		d.Spec.Paused = false
-		if d.Spec.Template.Spec.Containers[0].Image == badImage {
-			d.Spec.Template.Spec.Containers[0].Image = "v1"
+		if main.Image == badImage {
+			main.Image = "v1"
 		}
 		return true
 	})

@@ -82,6 +82,18 @@ func (g *ghost) lost(w *World, pod *corev1.Pod) {
 	}
 }
 
+// forgetDeletions makes losses of the Pods that a process before has told to
+// end and the caches do not know to: the next one cannot know either, nor can
+// who reads the status that it writes meanwhile.
+func (g *ghost) forgetDeletions(w *World) {
+	for place := w.podCache.seen; place < w.pods.end(); place++ {
+		pod := w.pods.at(place)
+		if owner := metav1.GetControllerOfNoCopy(pod.object); owner != nil && (pod.gone || pod.object.DeletionTimestamp != nil) {
+			g.losses = append(g.losses, loss{pod.object.UID, owner.UID, place})
+		}
+	}
+}
+
 // isBlind tells whether the caches do not know yet all that the process before
 // a crash had written. Nothing can make up for that: the bounds hold again
 // when they do.

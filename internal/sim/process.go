@@ -68,6 +68,18 @@ func (q *queue) take(w *World) (reconcile.Key, bool) {
 	return k, true
 }
 
+// addAt makes a key due at a time. As in a real queue, of two times the earlier
+// counts.
+func (q *queue) addAt(at time.Duration, k reconcile.Key) {
+	for i := range q.timers {
+		if t := &q.timers[i]; t.key == k {
+			t.at = min(t.at, at)
+			return
+		}
+	}
+	q.timers = append(q.timers, timer{at, k})
+}
+
 // wake makes those keys due whose time has come.
 func (q *queue) wake(now time.Duration) {
 	q.timers = slices.DeleteFunc(q.timers, func(t timer) bool {
@@ -138,6 +150,7 @@ func (p *process) reconcileDeployment() bool {
 func (p *process) lookAtDeployment(k reconcile.Key) {
 	if !p.deployments.Own.Reached(k) {
 		p.w.say("deployment controller: %s waits for the caches", k.Name)
+		p.auditWait(&p.deploymentQueue, p.deployments.Own, k)
 		return
 	}
 	d, _ := p.w.deploymentCache.get(k.Name)
@@ -145,6 +158,7 @@ func (p *process) lookAtDeployment(k reconcile.Key) {
 	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.deploymentCache.behind()+p.w.setCache.behind() > 0, p.w.isBlind()
 	p.w.say("deployment controller: looks at %s", k.Name)
 	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
+	p.auditWait(&p.deploymentQueue, p.deployments.Own, k)
 }
 
 // reconcileSet looks at one ReplicaSet that is due.
@@ -159,6 +173,7 @@ func (p *process) reconcileSet() bool {
 func (p *process) lookAtSet(k reconcile.Key) {
 	if !p.sets.Own.Reached(k) {
 		p.w.say("replica set controller: %s waits for the caches", k.Name)
+		p.auditWait(&p.setQueue, p.sets.Own, k)
 		return
 	}
 	rs, _ := p.w.setCache.get(k.Name)
@@ -166,6 +181,18 @@ func (p *process) lookAtSet(k reconcile.Key) {
 	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.setCache.behind()+p.w.podCache.behind() > 0, p.w.isBlind()
 	p.w.say("replica set controller: looks at %s", k.Name)
 	p.finish(&p.setQueue, k, p.reconcileRefused)
+	p.auditWait(&p.setQueue, p.sets.Own, k)
+}
+
+// ownWritesAudit is package controllers' own: a key that waits for its writes
+// is looked at after it, should no event tell that the caches have them. The
+// search does without, so that it sees each event that is missing.
+const ownWritesAudit = 30 * time.Second
+
+func (p *process) auditWait(q *queue, own *reconcile.OwnWrites, k reconcile.Key) {
+	if p.w.audits && own.Waits(k) {
+		q.addAt(p.w.elapsed+ownWritesAudit, k)
+	}
 }
 
 // Package controllers takes the refusal of a quota for a state, and not for a
@@ -198,7 +225,7 @@ func (p *process) reconcileRefused(ctx context.Context, k reconcile.Key) (time.T
 func (p *process) quotaFreed() {
 	for _, k := range p.sets.Failed(namespace) {
 		p.setQueue.add(k)
-		p.setQueue.timers = append(p.setQueue.timers, timer{p.w.elapsed + admissionLag, k})
+		p.setQueue.addAt(p.w.elapsed+admissionLag, k)
 	}
 }
 
@@ -216,11 +243,11 @@ func (p *process) finish(q *queue, k reconcile.Key, reconcileKey func(context.Co
 		}
 		q.failures[k]++
 		p.w.say("  failed: %v", err)
-		q.timers = append(q.timers, timer{p.w.elapsed + 5*time.Millisecond<<min(q.failures[k], 12), k})
+		q.addAt(p.w.elapsed+5*time.Millisecond<<min(q.failures[k], 12), k)
 	default:
 		delete(q.failures, k)
 		if !wakeAt.IsZero() {
-			q.timers = append(q.timers, timer{p.w.elapsed + wakeAt.Sub(p.w.now()), k})
+			q.addAt(p.w.elapsed+wakeAt.Sub(p.w.now()), k)
 		}
 	}
 }

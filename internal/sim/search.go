@@ -203,6 +203,7 @@ func (s Search) begin() *World {
 		return true
 	})
 	w.settle()
+	w.audits = false
 	w.nodes.abrupt = s.Abstract && !s.Recreate
 	return w
 }

@@ -26,7 +26,7 @@ const enough = 3
 // TestMain lets garbage wait: a schedule leaves much of it, and needs little.
 // A large search needs much.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(1000)
+	debug.SetGCPercent(4000)
 	debug.SetMemoryLimit(3 << 30)
 	m.Run()
 }

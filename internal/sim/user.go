@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -103,11 +105,27 @@ func (w *World) userActs() {
 // changeDeployment edits the Deployment as stored now.
 func (w *World) changeDeployment(what string, change func(w *World, d *appsv1.Deployment) bool) {
 	before, _ := w.deployments.find(web)
-	after := before.DeepCopy()
+	after := editable(before)
 	if change(w, after) {
 		w.putDeployment(before, after)
 		w.ghost.leastReady = min(w.ghost.leastReady, after.Spec.MinReadySeconds)
-		w.say("user %s: %s", what, describe(after))
+		w.sayOf("user "+what, after)
+	}
+}
+
+// editable is a copy with all of its own that users change in place; the rest
+// they replace.
+func editable(d *appsv1.Deployment) *appsv1.Deployment {
+	after := *d
+	after.Annotations = maps.Clone(d.Annotations)
+	after.Spec.Template.Spec.Containers = slices.Clone(d.Spec.Template.Spec.Containers)
+	return &after
+}
+
+// sayOf tells what became of the Deployment.
+func (w *World) sayOf(what string, d *appsv1.Deployment) {
+	if w.trace != nil {
+		w.say("%s: %s", what, describe(d))
 	}
 }
 
@@ -137,7 +155,7 @@ func (w *World) createDeployment() {
 	}
 	w.putDeployment(nil, d)
 	w.ghost.leastReady = min(w.ghost.leastReady, d.Spec.MinReadySeconds)
-	w.say("user creates it: %s", describe(d))
+	w.sayOf("user creates it", d)
 }
 
 func (w *World) edit(d *appsv1.Deployment) bool {

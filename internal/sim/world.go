@@ -25,6 +25,8 @@ type World struct {
 	elapsed, skew time.Duration
 	version       int
 	made          int
+	// audits: keys do not wait for ever for their own writes.
+	audits bool
 
 	deployments table[*appsv1.Deployment]
 	sets        table[*appsv1.ReplicaSet]
@@ -47,7 +49,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // newWorld is an empty world whose controllers have just started.
 func newWorld(seed uint64, t *trace) *World {
-	w := &World{random: rand.New(rand.NewPCG(seed, 0xc0c5)), trace: t, name: web, version: 100, nodes: newNodes(), faults: newFaults(), ghost: newGhost()}
+	w := &World{random: rand.New(rand.NewPCG(seed, 0xc0c5)), trace: t, name: web, version: 100, audits: true, nodes: newNodes(), faults: newFaults(), ghost: newGhost()}
 	w.deploymentCache.of, w.setCache.of, w.podCache.of = &w.deployments, &w.sets, &w.pods
 	w.process = newProcess(w)
 	return w
