@@ -54,6 +54,7 @@ func (i *instance) startWorkers(ctx context.Context) error {
 			Logger:        i.log.With("part", "controllers"),
 			ClusterCA:     i.api.CA(),
 			Machine:       network.Machine{PodCIDR: i.pods},
+			AddressPool:   i.pool,
 			ReservedPorts: []int32{int32(i.port)},
 		})
 	})

@@ -30,8 +30,11 @@ type Config struct {
 	// ConfigMap kube-root-ca.crt.
 	ClusterCA []byte
 	// Machine gives LoadBalancer Services their addresses; nil leaves them
-	// pending. ReservedPorts are TCP ports that none of them gets.
+	// pending. With an AddressPool each gets one of that, which the machine then
+	// has too. ReservedPorts are TCP ports of the machine's own addresses that
+	// none of them gets.
 	Machine       Machine
+	AddressPool   AddressPool
 	ReservedPorts []int32
 }
 
