@@ -168,18 +168,6 @@ func removeLinks() error {
 	return errors.Join(errs...)
 }
 
-// setSysctls turns forwarding on.
-func setSysctls() error {
-	const forward = "ipv4/ip_forward"
-	if now, err := os.ReadFile("/proc/sys/net/" + forward); err == nil && len(now) > 0 && now[0] == '1' {
-		return nil
-	}
-	if err := writeSysctl(forward, "1"); err != nil {
-		return fmt.Errorf("turning IP forwarding on, without which Pods reach nobody: %w; set net.ipv4.ip_forward=1 yourself (in a container: --sysctl net.ipv4.ip_forward=1)", err)
-	}
-	return nil
-}
-
 // writeSysctl sets a value below /proc/sys/net. A missing file means that the
 // kernel was built without the feature, so that there is nothing to switch.
 func writeSysctl(name, value string) error {
