@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,6 +172,18 @@ func TestDataOutlivesTheServer(t *testing.T) {
 	service, err := second.Client(t).CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
 	if err != nil || service.Spec.ClusterIP != "10.96.0.1" || service.Spec.Ports[0].TargetPort.IntValue() != second.Addr().(*net.TCPAddr).Port {
 		t.Errorf("the kubernetes Service: %v, %v", service.Spec, err)
+	}
+}
+
+// The Service of the API stands at the first address of the range that is used
+// now.
+func TestTheAPIsServiceMovesWithTheRange(t *testing.T) {
+	dir := t.TempDir()
+	apitest.Start(t, apitest.WithDataDir(dir)).Stop()
+	second := apitest.Start(t, apitest.WithDataDir(dir), apitest.WithConfig(func(c *apiserver.Config) { c.ServiceCIDR = netip.MustParsePrefix("10.32.0.0/16") }))
+	service, err := second.Client(t).CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+	if err != nil || service.Spec.ClusterIP != "10.32.0.1" {
+		t.Errorf("the kubernetes Service is at %q (%v), want 10.32.0.1", service.Spec.ClusterIP, err)
 	}
 }
 

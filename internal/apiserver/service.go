@@ -43,15 +43,21 @@ func (s *Server) ensureKubernetesService(ctx context.Context) error {
 	services := s.client.CoreV1().Services(metav1.NamespaceDefault)
 	ports := []corev1.ServicePort{{Name: servicePortName, Protocol: corev1.ProtocolTCP, Port: servicePort, TargetPort: intstr.FromInt32(int32(s.sockets.port()))}}
 	existing, err := services.Get(ctx, serviceName, metav1.GetOptions{})
-	if err == nil {
-		if equality.Semantic.DeepEqual(existing.Spec.Ports, ports) {
-			return nil
+	switch {
+	case errors.IsNotFound(err):
+	case err != nil:
+		return err
+	case existing.Spec.ClusterIP != s.config.serviceAddress().String():
+		// Another range of Service addresses than before. An address cannot be
+		// changed, so that the Service is made anew.
+		if err := services.Delete(ctx, serviceName, metav1.DeleteOptions{}); err != nil {
+			return err
 		}
+	case equality.Semantic.DeepEqual(existing.Spec.Ports, ports):
+		return nil
+	default:
 		existing.Spec.Ports = ports
 		_, err = services.Update(ctx, existing, metav1.UpdateOptions{})
-		return err
-	}
-	if !errors.IsNotFound(err) {
 		return err
 	}
 	_, err = services.Create(ctx, &corev1.Service{

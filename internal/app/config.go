@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"coxswain.dev/cox/internal/controllers"
 	"coxswain.dev/cox/internal/cri"
 )
 
@@ -49,6 +50,9 @@ type Config struct {
 	// ":port" for all addresses of this machine. Empty switches one off, both
 	// the whole front.
 	IngressHTTP, IngressHTTPS string
+	// LoadBalancerPool are the addresses that LoadBalancer Services get, as
+	// prefixes, ranges and single addresses; empty means the machine's own.
+	LoadBalancerPool string
 	// RegistryMirrors are NAME=URL pairs, such as
 	// docker.io=http://127.0.0.1:5000.
 	RegistryMirrors []string
@@ -86,6 +90,7 @@ func (c *Config) AddUpFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.ServiceCIDR, "service-cidr", DefaultServiceCIDR, "IPv4 `prefix` that Services get addresses from")
 	flags.StringVar(&c.IngressHTTP, "ingress-http", DefaultIngressHTTP, "`host:port` on which Ingresses are served, without a host on all addresses; empty for not at all")
 	flags.StringVar(&c.IngressHTTPS, "ingress-https", DefaultIngressHTTPS, "`host:port` on which Ingresses are served by TLS; empty for not at all")
+	flags.StringVar(&c.LoadBalancerPool, "load-balancer-pool", "", "IPv4 `addresses` of which each LoadBalancer Service gets one, such as 192.0.2.16/28,192.0.2.40-192.0.2.50; this machine answers for them (default: all get the machine's own addresses)")
 	flags.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "pull from another place, `NAME=URL` such as docker.io=http://127.0.0.1:5000 (repeatable)")
 	flags.BoolVar(&c.MergeKubeconfig, "merge-kubeconfig", true, "add a context \"coxswain\" to your own kubeconfig (only with the default --kubeconfig)")
 	flags.StringVar(&c.LogLevel, "log-level", "warn", "how much is logged to standard error: debug, info, warn or error (`level`)")
@@ -104,6 +109,7 @@ type parsed struct {
 	// Services', kubernetes its first.
 	gateway, dns, kubernetes netip.Addr
 	port                     int
+	pool                     controllers.AddressPool
 	mirrors                  []cri.Mirror
 }
 
@@ -126,6 +132,7 @@ func (c Config) parse() (parsed, error) {
 	} else if p.port, err = strconv.Atoi(port); err != nil || p.port < 1 || p.port > 65535 {
 		errs = append(errs, fmt.Errorf("--listen %q: the port must be a number from 1 to 65535", c.Listen))
 	}
+	p.parsePool(&errs)
 	checkIngress("--ingress-http", c.IngressHTTP, &errs)
 	checkIngress("--ingress-https", c.IngressHTTPS, &errs)
 	for _, text := range c.RegistryMirrors {
@@ -195,6 +202,23 @@ func (p *parsed) fillIn() error {
 		return fmt.Errorf("--node-name %q: %s", p.NodeName, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// parsePool checks which addresses LoadBalancer Services are to get.
+func (p *parsed) parsePool(errs *[]error) {
+	pool, err := controllers.ParseAddressPool(p.LoadBalancerPool)
+	if err != nil {
+		*errs = append(*errs, fmt.Errorf("--load-balancer-pool: %w", err))
+	}
+	for _, other := range []struct {
+		flag   string
+		prefix netip.Prefix
+	}{{"--pod-cidr", p.pods}, {"--service-cidr", p.services}} {
+		if other.prefix.IsValid() && pool.Overlaps(other.prefix) {
+			*errs = append(*errs, fmt.Errorf("--load-balancer-pool %s and %s %s overlap: choose addresses of the network that this machine is on", pool, other.flag, other.prefix))
+		}
+	}
+	p.pool = pool
 }
 
 // checkIngress checks where the front for Ingresses is to listen.

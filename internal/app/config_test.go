@@ -57,6 +57,8 @@ func TestBadValuesNameTheirFlag(t *testing.T) {
 	}{
 		"no prefix":             {[]string{"--pod-cidr=10.0.0.1"}, []string{`--pod-cidr "10.0.0.1" is not an IPv4 prefix`}},
 		"IPv6":                  {[]string{"--service-cidr=fd00::/108"}, []string{`--service-cidr "fd00::/108" is not an IPv4 prefix`}},
+		"a pool that is none":   {[]string{"--load-balancer-pool=192.0.2.9-192.0.2.1"}, []string{"--load-balancer-pool: the range 192.0.2.9-192.0.2.1 ends before it begins"}},
+		"a pool of Pods":        {[]string{"--load-balancer-pool=192.0.2.9,10.244.3.0/24"}, []string{"--load-balancer-pool 10.244.3.0-10.244.3.255,192.0.2.9 and --pod-cidr 10.244.0.0/16 overlap"}},
 		"too small":             {[]string{"--pod-cidr=10.0.0.0/30"}, []string{"--pod-cidr 10.0.0.0/30: the prefix length must be from /16 to /28"}},
 		"too large":             {[]string{"--service-cidr=10.0.0.0/4"}, []string{"--service-cidr 10.0.0.0/4: the prefix length must be from /8 to /28"}},
 		"overlap":               {[]string{"--pod-cidr=10.100.0.0/16"}, []string{"--pod-cidr 10.100.0.0/16 and --service-cidr 10.96.0.0/12 overlap"}},

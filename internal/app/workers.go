@@ -54,7 +54,9 @@ func (i *instance) startWorkers(ctx context.Context) error {
 			Informers:     shared,
 			Logger:        i.log.With("part", "controllers"),
 			ClusterCA:     i.api.CA(),
+			ServiceCIDR:   i.services,
 			Machine:       network.Machine{PodCIDR: i.pods},
+			AddressPool:   i.pool,
 			ReservedPorts: []int32{int32(i.port)},
 		})
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,9 +30,14 @@ type Config struct {
 	// ClusterCA is the certificate (PEM) that every namespace gets in the
 	// ConfigMap kube-root-ca.crt.
 	ClusterCA []byte
+	// ServiceCIDR is where Services get addresses; the zero Prefix is anywhere.
+	ServiceCIDR netip.Prefix
 	// Machine gives LoadBalancer Services their addresses; nil leaves them
-	// pending. ReservedPorts are TCP ports that none of them gets.
+	// pending. With an AddressPool each gets one of that, which the machine then
+	// has too. ReservedPorts are TCP ports of the machine's own addresses that
+	// none of them gets.
 	Machine       Machine
+	AddressPool   AddressPool
 	ReservedPorts []int32
 }
 
@@ -56,7 +62,7 @@ func Run(ctx context.Context, config Config) error {
 	var loops []*loop
 	for _, make := range []func(*base) (*loop, error){
 		newDeployments, newReplicaSets, newReplicationControllers, newPlacement,
-		newEndpointSlices, newEndpoints, newMirroring, newLoadBalancers, newNamespaceContents, newNamespaceDeletion, newQuotas,
+		newEndpointSlices, newEndpoints, newMirroring, newLoadBalancers, newAllocations, newNamespaceContents, newNamespaceDeletion, newQuotas,
 	} {
 		l, err := make(b)
 		if err != nil {

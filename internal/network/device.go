@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -17,54 +18,66 @@ import (
 // there.
 const Device = "coxswain0"
 
+// poolDevice holds the addresses of LoadBalancer Services that are not this
+// machine's own. It is there while there are any.
+const poolDevice = "coxswain-pool"
+
 // ensureDevice brings Device up with the gateway as its only address.
 func ensureDevice(gateway netip.Addr) (netlink.Link, error) {
-	device, err := findOrMakeDevice()
+	return ensureAddresses(Device, []netip.Addr{gateway})
+}
+
+// ensureAddresses brings a device of ours up with these addresses and no
+// others.
+func ensureAddresses(name string, wanted []netip.Addr) (netlink.Link, error) {
+	device, err := findOrMakeDevice(name)
 	if err != nil {
 		return nil, err
 	}
 	// It needs no IPv6 address, and announcing one is traffic for nobody.
-	if err := writeSysctl("ipv6/conf/"+Device+"/disable_ipv6", "1"); err != nil {
+	if err := writeSysctl("ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
 		return nil, err
 	}
 	if err := netlink.LinkSetUp(device); err != nil {
-		return nil, fmt.Errorf("bringing up interface %s: %w", Device, err)
+		return nil, fmt.Errorf("bringing up interface %s: %w", name, err)
 	}
 	addrs, err := cni.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(device, netlink.FAMILY_V4) })
 	if err != nil {
-		return nil, fmt.Errorf("reading the addresses of interface %s: %w", Device, err)
+		return nil, fmt.Errorf("reading the addresses of interface %s: %w", name, err)
 	}
 	for _, addr := range addrs {
-		if !addr.IP.Equal(gateway.AsSlice()) {
+		if has, ok := netip.AddrFromSlice(addr.IP.To4()); ok && !slices.Contains(wanted, has) {
 			if err := netlink.AddrDel(device, &addr); err != nil {
-				return nil, fmt.Errorf("removing the old gateway address %s: %w", addr.IP, err)
+				return nil, fmt.Errorf("removing the old address %s of interface %s: %w", addr.IP, name, err)
 			}
 		}
 	}
-	if err := netlink.AddrReplace(device, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(gateway, 32))}); err != nil {
-		return nil, fmt.Errorf("giving interface %s the gateway address %s: %w", Device, gateway, err)
+	for _, addr := range wanted {
+		if err := netlink.AddrReplace(device, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(addr, 32))}); err != nil {
+			return nil, fmt.Errorf("giving interface %s the address %s: %w", name, addr, err)
+		}
 	}
 	return device, nil
 }
 
 // findOrMakeDevice prefers a dummy, which is made for this. An empty bridge
 // does the same where the kernel has no dummies.
-func findOrMakeDevice() (netlink.Link, error) {
-	link, err := netlink.LinkByName(Device)
+func findOrMakeDevice(name string) (netlink.Link, error) {
+	link, err := netlink.LinkByName(name)
 	if err == nil {
 		return link, nil
 	}
-	attrs := netlink.LinkAttrs{Name: Device}
+	attrs := netlink.LinkAttrs{Name: name}
 	for _, candidate := range []netlink.Link{&netlink.Dummy{LinkAttrs: attrs}, &netlink.Bridge{LinkAttrs: attrs}} {
 		err = netlink.LinkAdd(candidate)
 		if err == nil {
-			return netlink.LinkByName(Device)
+			return netlink.LinkByName(name)
 		}
 		if !errors.Is(err, unix.EOPNOTSUPP) {
 			break
 		}
 	}
-	return nil, fmt.Errorf("making interface %s: %w", Device, err)
+	return nil, fmt.Errorf("making interface %s: %w", name, err)
 }
 
 // ensureRoutes leads the Service range to Device, so that what the Service
@@ -153,18 +166,6 @@ func removeLinks() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// setSysctls turns forwarding on.
-func setSysctls() error {
-	const forward = "ipv4/ip_forward"
-	if now, err := os.ReadFile("/proc/sys/net/" + forward); err == nil && len(now) > 0 && now[0] == '1' {
-		return nil
-	}
-	if err := writeSysctl(forward, "1"); err != nil {
-		return fmt.Errorf("turning IP forwarding on, without which Pods reach nobody: %w; set net.ipv4.ip_forward=1 yourself (in a container: --sysctl net.ipv4.ip_forward=1)", err)
-	}
-	return nil
 }
 
 // writeSysctl sets a value below /proc/sys/net. A missing file means that the

@@ -13,7 +13,8 @@ import (
 	"coxswain.dev/cox/internal/routing"
 )
 
-// Firewalls is what the other firewalls of this machine do to Pods.
+// Firewalls is what the other firewalls of this machine, and its settings, do
+// to Pods.
 type Firewalls struct {
 	// Opened says where a rule of ours lets Pods through, Closed what stops
 	// them nevertheless and what to do about it. Both are sorted sentences
@@ -32,6 +33,7 @@ func OpenFirewalls(config Config) (Firewalls, error) {
 	}
 	openFirewalld(config, &found)
 	noteLegacy(config, &found, legacyTables)
+	noteForwarding(&found)
 	slices.Sort(found.Opened)
 	slices.Sort(found.Closed)
 	return found, nil

@@ -82,5 +82,5 @@ func deviceName(index int) string {
 
 // isOurs tells a link that we made by its name.
 func isOurs(name string) bool {
-	return name == Device || strings.HasPrefix(name, cni.LinkPrefix)
+	return name == Device || name == poolDevice || strings.HasPrefix(name, cni.LinkPrefix)
 }

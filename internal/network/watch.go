@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,9 +71,24 @@ func KeepFirewallsOpen(ctx context.Context, config Config, log *slog.Logger, rep
 }
 
 // watchOthers calls changed when somebody changes tables, chains or rules that
-// are not those of Services, and when the kernel's reports were lost.
+// are not those of Services, or what is forwarded, and when the kernel's reports
+// were lost.
 func watchOthers(changed func()) (stop func(), err error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
+	stopRules, err := watch(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES, concernsOthers, changed)
+	if err != nil {
+		return nil, err
+	}
+	stopSettings, err := watch(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_NETCONF, func(netlink.Message) bool { return true }, changed)
+	if err != nil {
+		stopRules()
+		return nil, err
+	}
+	return func() { stopRules(); stopSettings() }, nil
+}
+
+// watch calls changed for reports of a group that concern us.
+func watch(family int, group uint, concerns func(netlink.Message) bool, changed func()) (stop func(), err error) {
+	conn, err := netlink.Dial(family, &netlink.Config{Groups: 1 << (group - 1)})
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +102,7 @@ func watchOthers(changed func()) (stop func(), err error) {
 			if err != nil && !errors.Is(err, unix.ENOBUFS) {
 				return // closed
 			}
-			for _, message := range messages {
-				if concernsOthers(message) {
-					changed()
-					break
-				}
-			}
-			if err != nil {
+			if err != nil || slices.ContainsFunc(messages, concerns) {
 				changed()
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"coxswain.dev/cox/internal/policy"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // guards is what NetworkPolicies have come to: what the kernel has, or is to
@@ -26,6 +27,8 @@ type guards struct {
 	// peers are the sets that the chains look into, by their names. The name
 	// says what is in it.
 	peers map[string][]policy.Range
+	// fences say whose connections the addresses of load balancers take.
+	fences map[routing.Frontend][]netip.Prefix
 }
 
 // guardChain lets through what is allowed to or from one Pod.
@@ -110,6 +113,6 @@ func difference[K comparable, V any](in, notIn map[K]V, compare func(a, b K) int
 
 // same tells whether nothing has to be changed.
 func (g *guards) same(other *guards) bool {
-	return g.active == other.active && maps.Equal(g.known, other.known) && maps.Equal(g.ingress, other.ingress) &&
+	return sameFences(g.fences, other.fences) && g.active == other.active && maps.Equal(g.known, other.known) && maps.Equal(g.ingress, other.ingress) &&
 		maps.Equal(g.egress, other.egress) && maps.EqualFunc(g.chains, other.chains, func(a, b guardChain) bool { return a.text == b.text })
 }

@@ -18,14 +18,18 @@ import (
 // sends to others and to this machine, and what others send to it. What this
 // machine sends to its Pods is not asked about. They are empty while there is
 // no policy.
-func (s *skeleton) addGuards(conn *nftables.Conn) {
+func (s *skeleton) addGuards(conn *nftables.Conn) error {
 	s.guardForward, s.guardInput = s.chain(conn, "policies-forward", nil), s.chain(conn, "policies-input", nil)
+	return s.addFences(conn)
 }
 
 // guard adds the commands that lead from one state of the guards to another.
 func (s *skeleton) guard(conn *nftables.Conn, config Config, before, now *guards) error {
 	if before.same(now) {
 		return nil
+	}
+	if err := s.fence(conn, before.fences, now.fences); err != nil {
+		return err
 	}
 	for _, name := range difference(now.peers, before.peers, strings.Compare) {
 		if err := s.addPeers(conn, name, now.peers[name]); err != nil {

@@ -17,8 +17,15 @@ const kindPolicy = "NetworkPolicy"
 
 var allPolicies = owner{kind: kindPolicy}
 
-// guards asks the core what the NetworkPolicies there are allow.
+// guards asks the cores what the NetworkPolicies there are allow, and for whom
+// load balancers are.
 func (s *sources) guards(gateway netip.Addr) *guards {
+	g := s.policyGuards(gateway)
+	g.fences = s.fences()
+	return g
+}
+
+func (s *sources) policyGuards(gateway netip.Addr) *guards {
 	policies := listed[*networkingv1.NetworkPolicy](s.policies)
 	if len(policies) == 0 {
 		return &guards{}
@@ -77,6 +84,7 @@ func (s *sources) subscribePolicies(mark func(owner)) (synced []cache.InformerSy
 		handler  cache.ResourceEventHandler
 	}{
 		{s.policies, cache.ResourceEventHandlerFuncs{AddFunc: always, UpdateFunc: func(_, _ any) { mark(allPolicies) }, DeleteFunc: always}},
+		{s.services, fenceHandler(mark)},
 		{s.namespaces, cache.ResourceEventHandlerFuncs{AddFunc: perhaps, UpdateFunc: func(_, new any) { perhaps(new) }, DeleteFunc: perhaps}},
 		{s.pods, cache.ResourceEventHandlerFuncs{AddFunc: perhaps, DeleteFunc: perhaps, UpdateFunc: func(old, new any) {
 			if matters(old.(*corev1.Pod), new.(*corev1.Pod)) {

@@ -121,6 +121,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return fmt.Errorf("proxy: watching the rules: %w", err)
 	}
 	defer monitor.stop()
+	health, err := p.sources.startHealthPorts(p.log)
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	defer health.stop()
 	var forgetting sync.WaitGroup
 	forgetting.Go(func() { p.forgetter.run(ctx) })
 	p.loop(ctx)
@@ -210,6 +215,10 @@ func (p *Proxy) apply(rebuild bool) error {
 func (p *Proxy) mark(o owner) {
 	p.dirtyMu.Lock()
 	p.dirty[o] = struct{}{}
+	if o.kind == kindService && p.sources.isFenced(o.key) {
+		// Its fence stands in the transaction that opens its addresses.
+		p.dirty[allPolicies] = struct{}{}
+	}
 	p.dirtyMu.Unlock()
 	signal(p.wake)
 }

@@ -28,6 +28,7 @@ type skeleton struct {
 	// sets that the chains of isolated Pods look into.
 	guardForward, guardInput *nftables.Chain
 	peers                    map[string]*nftables.Set
+	fences                   *nftables.Chain
 }
 
 // newTable is our table.
@@ -73,7 +74,9 @@ func buildSkeleton(conn *nftables.Conn, config Config) (*skeleton, error) {
 		s.sets[setName(set.Name)] = set
 	}
 	s.addServices(conn)
-	s.addGuards(conn)
+	if err := s.addGuards(conn); err != nil {
+		return nil, err
+	}
 	s.addRefusals(conn, config)
 	s.addSources(conn, config)
 	return s, nil

@@ -155,9 +155,13 @@ func clusterAddrs(spec *corev1.ServiceSpec) []netip.Addr {
 // Service. A load balancer in proxy mode sends connections to node ports
 // itself (KEP-1860).
 func externalAddrs(service *corev1.Service) []netip.Addr {
-	addrs := ipv4(service.Spec.ExternalIPs)
+	return append(ipv4(service.Spec.ExternalIPs), balancerAddrs(service)...)
+}
+
+// balancerAddrs are those of them that its load balancer has.
+func balancerAddrs(service *corev1.Service) (addrs []netip.Addr) {
 	if service.Spec.Type != corev1.ServiceTypeLoadBalancer {
-		return addrs
+		return nil
 	}
 	for _, ingress := range service.Status.LoadBalancer.Ingress {
 		if value(ingress.IPMode) != corev1.LoadBalancerIPModeProxy {
