@@ -26,6 +26,7 @@ import (
 	"coxswain.dev/cox/internal/agent/images"
 	"coxswain.dev/cox/internal/agent/objects"
 	"coxswain.dev/cox/internal/agent/volumes"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // Version is the kubelet version that the node reports.
@@ -53,8 +54,10 @@ type Config struct {
 	Router Router
 	// Guard is asked before a container is started; nil if nobody keeps
 	// NetworkPolicies.
-	Guard  Guard
-	Logger *slog.Logger
+	Guard Guard
+	// Connections are the open connections of Pods; nil if nobody counts them.
+	Connections func() ([]routing.Connections, error)
+	Logger      *slog.Logger
 }
 
 // Router leads connections to Pods.

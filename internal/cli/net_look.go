@@ -128,11 +128,11 @@ func (a *surroundings) ways(service *corev1.Service, of []*discoveryv1.EndpointS
 			}
 		}
 		if len(ways) == before {
-			ways = append(ways, netWay{Port: text, Endpoint: "<none>"})
+			ways = append(ways, netWay{Port: text, Endpoint: noEndpoint})
 		}
 	}
 	if len(service.Spec.Ports) == 0 {
-		ways = append(ways, netWay{Endpoint: "<none>"})
+		ways = append(ways, netWay{Endpoint: noEndpoint})
 	}
 	slices.SortStableFunc(ways, func(a, b netWay) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Pod, b.Pod)) })
 	return ways
@@ -145,7 +145,10 @@ func (a *surroundings) way(namespace, port string, number int32, endpoint discov
 		way.State = "ready"
 	}
 	if is(endpoint.Conditions.Terminating) {
-		way.State = "draining"
+		way.State = stateDraining
+	}
+	if endpoint.NodeName != nil {
+		way.node = *endpoint.NodeName
 	}
 	if endpoint.TargetRef == nil || endpoint.TargetRef.Kind != "Pod" {
 		return way

@@ -24,7 +24,7 @@ type NodeDialer interface {
 // Kinds returns every resource of the group.
 func Kinds(deps Dependencies) []registry.Builder {
 	return []registry.Builder{
-		namespace(), node(), pod(deps.Nodes), podTemplate(), replicationController(),
+		namespace(), node(deps.Nodes), pod(deps.Nodes), podTemplate(), replicationController(),
 		service(deps.ServiceCIDR), endpoints(), configMap(), secret(), serviceAccount(),
 		Event(), resourceQuota(), limitRange(),
 	}
