@@ -63,7 +63,7 @@ func netCheckCommand() *cobra.Command {
 		Short: "Say what keeps Services from answering",
 		Long: `Say what keeps Services from answering, and what to do: selectors that fit no
 Pod, target ports that no container declares, Pods that are not ready,
-NetworkPolicies that let nobody in, load balancers without an address. The exit
+NetworkPolicies that let nobody in, names that do not resolve, load balancers without an address. The exit
 code is 2 if something is wrong.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
