@@ -6,6 +6,7 @@
 #   make demo    build, start, roll the sample application out, update it under load
 #   make test    build, and pass all tests (as root)
 #   make bench   measure whole instances
+#   make bench-net  measure what Services cost beside Pods' own addresses
 #   make soak-traffic  send requests for as long as wanted while everything changes
 #   make soak    try the controllers against faults: SEEDS=1000000 TIME=10m FROM=1
 #   make search  try all interleavings of small rollouts: REPLICAS=4 REVISIONS=3 EXACT=2
@@ -93,6 +94,14 @@ BENCH ?= .
 .PHONY: bench
 bench: all
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 30m ./test/bench
+
+# With 1, 1,000 and 20,000 Services: first packet, connections a second, throughput,
+# changes of rules; and from a Pod's readiness to its first request.
+.PHONY: bench-net
+bench-net: all
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench 'FirstPacket|Connect$$' -benchtime 1000x -timeout 30m ./internal/proxy
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench 'ConnectionRate|Throughput|Replace|Scale' -benchtime 30x -timeout 30m ./internal/proxy
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench 'ReadyToFirst' -benchtime 1x -timeout 30m ./test/bench
 
 # Schedules of the simulator, from the seed FROM on, until SEEDS are done or TIME
 # is over. A failure names its seed.

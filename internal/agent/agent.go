@@ -54,8 +54,10 @@ type Config struct {
 	Router Router
 	// Guard is asked before a container is started; nil if nobody keeps
 	// NetworkPolicies.
-	Guard  Guard
-	Logger *slog.Logger
+	Guard Guard
+	// Connections are the open connections of Pods; nil if nobody counts them.
+	Connections func() ([]routing.Connections, error)
+	Logger      *slog.Logger
 }
 
 // Router leads connections to Pods.

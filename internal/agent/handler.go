@@ -15,12 +15,14 @@ import (
 	"k8s.io/cri-client/pkg/logs"
 
 	"coxswain.dev/cox/internal/podlifecycle"
+	"coxswain.dev/cox/internal/routing"
 )
 
 // Handler serves what the API server asks of a node, by the kubelet's paths.
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.serveLogs)
+	mux.HandleFunc("GET "+routing.ConnectionsPath, a.serveConnections)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	a.addStreams(mux)
 	return mux

@@ -25,13 +25,13 @@ func (a *Agent) dnsConfig(pod *corev1.Pod) (*runtimeapi.DNSConfig, error) {
 	switch policy {
 	case corev1.DNSNone:
 	case corev1.DNSDefault:
-		host, err := hostDNS()
+		host, err := hostDNS(hostResolvConf)
 		if err != nil {
 			return nil, err
 		}
 		dns = host
 	default:
-		host, err := hostDNS()
+		host, err := hostDNS(hostResolvConf)
 		if err != nil {
 			return nil, err
 		}
@@ -41,15 +41,34 @@ func (a *Agent) dnsConfig(pod *corev1.Pod) (*runtimeapi.DNSConfig, error) {
 		dns.Options = []string{"ndots:5"}
 	}
 	addDNS(dns, pod.Spec.DNSConfig)
+	limitDNS(dns)
 	return dns, nil
+}
+
+// What the resolvers of common C libraries read of a resolv.conf; the rest they
+// leave out, or the whole line (Kubernetes' documentation has the same limits).
+const (
+	maxNameservers  = 3
+	maxSearches     = 32
+	maxSearchLength = 2048
+)
+
+// limitDNS leaves out what is named twice, and what is too much.
+func limitDNS(dns *runtimeapi.DNSConfig) {
+	dns.Servers, dns.Searches = unique(dns.Servers), unique(dns.Searches)
+	dns.Servers = dns.Servers[:min(len(dns.Servers), maxNameservers)]
+	dns.Searches = dns.Searches[:min(len(dns.Searches), maxSearches)]
+	for len(strings.Join(dns.Searches, " ")) > maxSearchLength {
+		dns.Searches = dns.Searches[:len(dns.Searches)-1]
+	}
 }
 
 func addDNS(dns *runtimeapi.DNSConfig, more *corev1.PodDNSConfig) {
 	if more == nil {
 		return
 	}
-	dns.Servers = unique(append(dns.Servers, more.Nameservers...))
-	dns.Searches = unique(append(dns.Searches, more.Searches...))
+	dns.Servers = append(dns.Servers, more.Nameservers...)
+	dns.Searches = append(dns.Searches, more.Searches...)
 	for _, option := range more.Options {
 		dns.Options = slices.DeleteFunc(dns.Options, func(have string) bool {
 			name, _, _ := strings.Cut(have, ":")
@@ -73,10 +92,12 @@ func unique(all []string) []string {
 	return kept
 }
 
+const hostResolvConf = "/etc/resolv.conf"
+
 // hostDNS reads the machine's own resolv.conf, systemd-resolved's real one
 // where there is one.
-func hostDNS() (*runtimeapi.DNSConfig, error) {
-	content, err := os.ReadFile("/etc/resolv.conf")
+func hostDNS(path string) (*runtimeapi.DNSConfig, error) {
+	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &runtimeapi.DNSConfig{}, nil
 	}

@@ -61,16 +61,16 @@ func (i *instance) startWorkers(ctx context.Context) error {
 		})
 	})
 	i.startFirewalls(ctx, client)
-	router, guard, err := i.startServices(ctx, client, shared)
+	router, rules, err := i.startServices(ctx, client, shared)
 	if err != nil {
 		return err
 	}
-	return i.startAgent(ctx, router, guard)
+	return i.startAgent(ctx, router, rules)
 }
 
 // startServices starts the Service rules, which keep NetworkPolicies too, and
 // the DNS server.
-func (i *instance) startServices(ctx context.Context, client kubernetes.Interface, shared informers.SharedInformerFactory) (agent.Router, agent.Guard, error) {
+func (i *instance) startServices(ctx context.Context, client kubernetes.Interface, shared informers.SharedInformerFactory) (agent.Router, *proxy.Proxy, error) {
 	rules, err := proxy.New(proxy.Config{
 		Informers: shared, NodeName: i.NodeName, PodCIDR: i.pods, ServiceCIDR: i.services, Gateway: i.gateway,
 		Logger: i.log.With("part", "proxy"),
@@ -130,7 +130,7 @@ func (i *instance) startIngress(ctx context.Context, client kubernetes.Interface
 	return front, nil
 }
 
-func (i *instance) startAgent(ctx context.Context, router agent.Router, guard agent.Guard) error {
+func (i *instance) startAgent(ctx context.Context, router agent.Router, rules *proxy.Proxy) error {
 	client, err := i.clientset("system:node:"+i.NodeName, mastersGroup)
 	if err != nil {
 		return err
@@ -154,7 +154,8 @@ func (i *instance) startAgent(ctx context.Context, router agent.Router, guard ag
 		ClusterDomain:   ClusterDomain,
 		PodCIDR:         i.pods,
 		Router:          router,
-		Guard:           guard,
+		Guard:           rules,
+		Connections:     rules.Connections,
 		Logger:          i.log.With("part", "agent"),
 	})
 	if err != nil {

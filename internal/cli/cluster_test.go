@@ -33,9 +33,9 @@ type cluster struct {
 	kubeconfig string
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t *testing.T, opts ...apitest.Option) *cluster {
 	t.Helper()
-	server := apitest.Start(t)
+	server := apitest.Start(t, opts...)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

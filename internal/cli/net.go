@@ -33,7 +33,10 @@ func NetCommand() *cobra.Command {
 		Use:   "net [SERVICE]",
 		Short: "Show where Services lead, and find what is wrong with them",
 		Long: `Show where Services lead: each port with its endpoints, the Pods behind them,
-and how those are: ready, routed (the proxy leads to it), draining, not ready.
+how many connections each has at the moment, whatever address the clients asked
+for, and how it is: ready, routed (the proxy leads to it), draining (it gets no
+new connections, and those it has are waited for), stopping (it was told to
+stop), not ready.
 
 cox net check says in words what keeps a Service from answering.`,
 		Example: `  cox net
@@ -41,7 +44,12 @@ cox net check says in words what keeps a Service from answering.`,
   cox net check -A`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			return options.run(command, args, printWays)
+			return options.run(command, args, func(to io.Writer, services []netService, asJSON bool) error {
+				if err := options.countConnections(command, services); err != nil {
+					return err
+				}
+				return printWays(to, services, asJSON)
+			})
 		},
 	}
 	options.add(command)
@@ -56,9 +64,9 @@ func netCheckCommand() *cobra.Command {
 		Short: "Say what keeps Services from answering",
 		Long: `Say what keeps Services from answering, and what to do: selectors that fit no
 Pod, target ports that no container declares, Pods that are not ready,
-NetworkPolicies that let nobody in, load balancers without an address, firewalls
-of the machine that drop packets of Pods. The exit code is 2 if something is
-wrong.`,
+NetworkPolicies that let nobody in, names that do not resolve, load balancers
+without an address, firewalls of the machine that drop packets of Pods. The exit
+code is 2 if something is wrong.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return options.check(command, args)
@@ -144,11 +152,11 @@ func printWays(to io.Writer, services []netService, asJSON bool) error {
 		return err
 	}
 	out := tabwriter.NewWriter(to, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(out, "NAMESPACE\tSERVICE\tTYPE\tADDRESS\tPORT\tENDPOINT\tPOD\tSTATE")
+	fmt.Fprintln(out, "NAMESPACE\tSERVICE\tTYPE\tADDRESS\tPORT\tENDPOINT\tPOD\tCONNECTIONS\tSTATE")
 	for _, service := range services {
 		for _, way := range service.Ways {
-			fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", service.Namespace, service.Name, service.Type, service.Address,
-				way.Port, way.Endpoint, way.Pod, way.State)
+			fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", service.Namespace, service.Name, service.Type, service.Address,
+				way.Port, way.Endpoint, way.Pod, way.connectionsText(), way.State)
 		}
 	}
 	return out.Flush()
@@ -207,8 +215,21 @@ type netWay struct {
 	Port     string `json:"port"`
 	Endpoint string `json:"endpoint"`
 	Pod      string `json:"pod"`
-	State    string `json:"state"`
+	// Connections that are open to the endpoint; nil if that is not known.
+	Connections *int   `json:"connections"`
+	State       string `json:"state"`
+	// node is where the endpoint is, if that is known.
+	node string
 }
+
+// noEndpoint stands for where a port leads that leads nowhere.
+const noEndpoint = "<none>"
+
+// States of an endpoint on its way out.
+const (
+	stateDraining = "draining"
+	stateStopping = "stopping"
+)
 
 // netServices are all Services of the namespaces meant, or one.
 func (s *session) netServices(ctx context.Context, all bool, name string) ([]netService, error) {

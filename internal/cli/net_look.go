@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,8 @@ type surroundings struct {
 	policies   []networkingv1.NetworkPolicy
 	namespaces []corev1.Namespace
 	events     []corev1.Event
+	// nameServer is invalid if it is not known.
+	nameServer netip.Addr
 }
 
 // lookAround reads them; an empty namespace means all.
@@ -52,9 +55,21 @@ func (s *session) lookAround(ctx context.Context, namespace string) (*surroundin
 	if err != nil {
 		return nil, err
 	}
+	a.nameServer = s.nameServer(ctx)
 	a.services, a.slices, a.pods = services.Items, endpoints.Items, pods.Items
 	a.policies, a.namespaces, a.events = policies.Items, namespaces.Items, events.Items
 	return a, nil
+}
+
+// nameServer is where Pods' questions for names are led. Who may not see that,
+// or asks an API without one, is told less.
+func (s *session) nameServer(ctx context.Context) netip.Addr {
+	slice, err := s.DiscoveryV1().EndpointSlices(metav1.NamespaceSystem).Get(ctx, "kube-dns", metav1.GetOptions{})
+	if err != nil || len(slice.Endpoints) == 0 {
+		return netip.Addr{}
+	}
+	addr, _ := netip.ParseAddr(slice.Endpoints[0].Addresses[0])
+	return addr
 }
 
 // describe says where a Service leads, and what is wrong.
@@ -84,7 +99,12 @@ func (a *surroundings) slicesOf(service *corev1.Service) []*discoveryv1.Endpoint
 }
 
 func (a *surroundings) snapshot(service *corev1.Service, slices []*discoveryv1.EndpointSlice) diagnose.Snapshot {
-	s := diagnose.Snapshot{Service: service, Slices: slices}
+	s := diagnose.Snapshot{Service: service, Slices: slices, NameServer: a.nameServer}
+	for i := range a.services {
+		if a.services[i].Namespace == service.Namespace {
+			s.Services = append(s.Services, &a.services[i])
+		}
+	}
 	for i := range a.pods {
 		if a.pods[i].Namespace == service.Namespace {
 			s.Pods = append(s.Pods, &a.pods[i])
@@ -128,11 +148,11 @@ func (a *surroundings) ways(service *corev1.Service, of []*discoveryv1.EndpointS
 			}
 		}
 		if len(ways) == before {
-			ways = append(ways, netWay{Port: text, Endpoint: "<none>"})
+			ways = append(ways, netWay{Port: text, Endpoint: noEndpoint})
 		}
 	}
 	if len(service.Spec.Ports) == 0 {
-		ways = append(ways, netWay{Endpoint: "<none>"})
+		ways = append(ways, netWay{Endpoint: noEndpoint})
 	}
 	slices.SortStableFunc(ways, func(a, b netWay) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Pod, b.Pod)) })
 	return ways
@@ -145,7 +165,10 @@ func (a *surroundings) way(namespace, port string, number int32, endpoint discov
 		way.State = "ready"
 	}
 	if is(endpoint.Conditions.Terminating) {
-		way.State = "draining"
+		way.State = stateDraining
+	}
+	if endpoint.NodeName != nil {
+		way.node = *endpoint.NodeName
 	}
 	if endpoint.TargetRef == nil || endpoint.TargetRef.Kind != "Pod" {
 		return way

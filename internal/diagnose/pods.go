@@ -37,9 +37,13 @@ func unready(service *corev1.Service, pods []*corev1.Pod) []Finding {
 		texts = append(texts, fmt.Sprintf("%d %s (%s)", count, reason, of[reason]))
 	}
 	slices.Sort(texts)
+	consequence := ""
+	if service.Spec.ClusterIP == corev1.ClusterIPNone {
+		consequence = "; until then its name does not resolve"
+	}
 	first := slices.MinFunc(pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return []Finding{{
-		fmt.Sprintf("none of its %d Pods is ready: %s", len(pods), strings.Join(texts, "; ")),
+		fmt.Sprintf("none of its %d Pods is ready: %s%s", len(pods), strings.Join(texts, "; "), consequence),
 		fmt.Sprintf("see kubectl describe pod %s, and kubectl logs %s", first.Name, first.Name),
 	}}
 }

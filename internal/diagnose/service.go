@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -23,6 +24,11 @@ type Snapshot struct {
 	Others     []*corev1.Pod
 	Policies   []*networkingv1.NetworkPolicy
 	Namespaces []*corev1.Namespace
+	// Services are all of the namespace, whom an ExternalName may mean.
+	Services []*corev1.Service
+	// NameServer is where Pods' questions for names are led; invalid if that
+	// is not known.
+	NameServer netip.Addr
 	// Events are those about the Service, the newest last.
 	Events []*corev1.Event
 }
@@ -39,7 +45,7 @@ func Service(s Snapshot) []Finding {
 	service := s.Service
 	switch {
 	case service.Spec.Type == corev1.ServiceTypeExternalName:
-		return nil // it is a name in DNS, and leads to nothing of ours
+		return alias(s) // it is a name in DNS, and leads to nothing of ours
 	case len(service.Spec.Selector) == 0:
 		return append(withoutSelector(s), pending(s)...)
 	}
@@ -56,6 +62,8 @@ func Service(s Snapshot) []Finding {
 		findings = append(findings, ports(service, selected)...)
 		findings = append(findings, unready(service, selected)...)
 		findings = append(findings, closed(s, selected)...)
+		findings = append(findings, nameless(s, selected)...)
+		findings = append(findings, deaf(s, selected)...)
 		findings = append(findings, unrouted(selected)...)
 	}
 	return append(findings, pending(s)...)

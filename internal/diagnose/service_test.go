@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -32,6 +33,13 @@ func (s *scene) Do(statement string) error {
 		slice := &discoveryv1.EndpointSlice{ObjectMeta: meta}
 		s.Slices = append(s.Slices, slice)
 		return read(slice)
+	case "services":
+		other := &corev1.Service{ObjectMeta: meta}
+		s.Services = append(s.Services, other)
+		return read(other)
+	case "name server":
+		s.NameServer = netip.MustParseAddr(strings.TrimSpace(below))
+		return nil
 	case "pod":
 		pod := &corev1.Pod{ObjectMeta: meta}
 		s.Pods = append(s.Pods, pod)

@@ -69,7 +69,7 @@ func (h *handler) explain(w http.ResponseWriter, r *http.Request, err error) {
 	case !errors.As(err, &failed):
 		text = "the request could not be passed on"
 	case errors.As(err, &none):
-		status, text = http.StatusServiceUnavailable, fmt.Sprintf("Service %s %s", failed.backend, none.trouble)
+		status, text = http.StatusServiceUnavailable, fmt.Sprintf("%s %s", failed.backend.kinded(), none.trouble)
 	case errors.Is(err, errNoAnswer) || isTimeout(err):
 		status, text = http.StatusGatewayTimeout, fmt.Sprintf("Service %s did not answer in time", failed.backend)
 	default:

@@ -75,6 +75,9 @@ func (p *pool) take(host, path string, tried []target) (*upstream, Route, error)
 	if !ok {
 		return nil, Route{}, errNoRoute
 	}
+	if route.Backend.Resource != "" {
+		return nil, route, unserved{"is no Service: only Services are served"}
+	}
 	all := p.now.backends[route.Backend]
 	for _, candidates := range [][]target{all.ready, all.leaving} {
 		if chosen := p.choose(candidates, tried); chosen != nil {

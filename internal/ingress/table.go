@@ -17,10 +17,25 @@ import (
 type Backend struct {
 	Namespace, Service, PortName string
 	Port                         int32
+	// Resource says what is meant that is no Service. Nobody serves that, and
+	// its path is not left to another rule: whoever wrote it wants it kept
+	// from there.
+	Resource string
 }
 
 func (b Backend) String() string {
+	if b.Resource != "" {
+		return b.Resource
+	}
 	return b.Namespace + "/" + b.Service + ":" + cmp.Or(b.PortName, strconv.Itoa(int(b.Port)))
+}
+
+// kinded is its name with what it is.
+func (b Backend) kinded() string {
+	if b.Resource != "" {
+		return "the backend " + b.Resource
+	}
+	return "Service " + b.String()
 }
 
 // Route is what becomes of a request.
@@ -208,9 +223,10 @@ func (t *Table) String() string {
 	return text.String()
 }
 
-// backends are all that a request may be sent to; some of them twice.
+// backends are all Services that a request may be sent to; some of them twice.
 func (t *Table) backends() iter.Seq[Backend] {
-	return func(yield func(Backend) bool) {
+	return func(yieldAny func(Backend) bool) {
+		yield := func(b Backend) bool { return b.Resource != "" || yieldAny(b) }
 		for _, sites := range []map[string]*site{t.hosts, t.wildcards} {
 			for _, s := range sites {
 				for _, r := range s.paths {

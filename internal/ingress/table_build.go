@@ -75,7 +75,7 @@ func (b *tableBuilder) site(host string) *site {
 
 func (b *tableBuilder) check(ingress *networkingv1.Ingress, backend *networkingv1.IngressBackend) {
 	if backend != nil && backend.Resource != nil {
-		b.problem(ingress, "UnsupportedBackend", fmt.Sprintf("the backend %s %q is no Service: only Services are served", backend.Resource.Kind, backend.Resource.Name))
+		b.problem(ingress, "UnsupportedBackend", fmt.Sprintf("the backend %s is no Service: only Services are served", resourceOf(backend)))
 	}
 }
 
@@ -95,14 +95,22 @@ func defaultRoute(ingress *networkingv1.Ingress) *Route {
 }
 
 func routeTo(ingress *networkingv1.Ingress, backend *networkingv1.IngressBackend) (Route, bool) {
+	timeout, _ := timeoutOf(ingress) // what is wrong with it was said already
+	if backend.Resource != nil {
+		return Route{Backend: Backend{Namespace: ingress.Namespace, Resource: resourceOf(backend)}, Timeout: timeout}, true
+	}
 	if backend.Service == nil {
 		return Route{}, false
 	}
-	timeout, _ := timeoutOf(ingress) // what is wrong with it was said already
 	return Route{
 		Backend: Backend{Namespace: ingress.Namespace, Service: backend.Service.Name, PortName: backend.Service.Port.Name, Port: backend.Service.Port.Number},
 		Timeout: timeout,
 	}, true
+}
+
+// resourceOf is a backend that is no Service, in words.
+func resourceOf(backend *networkingv1.IngressBackend) string {
+	return fmt.Sprintf("%s %q", backend.Resource.Kind, backend.Resource.Name)
 }
 
 func timeoutOf(ingress *networkingv1.Ingress) (time.Duration, error) {

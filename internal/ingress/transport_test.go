@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 )
 
 func TestRequestsAreSpread(t *testing.T) {
@@ -123,6 +126,16 @@ func TestWhoIsToBlameIsSaid(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no Service", func(t *testing.T) {
+		e := newEntrance(t)
+		ingress := ingressFor("web", "", "web")
+		ingress.Spec.Rules[0].HTTP.Paths[0].Backend = networkingv1.IngressBackend{Resource: &corev1.TypedLocalObjectReference{Kind: "Bucket", Name: "files"}}
+		e.pool.now.table, _ = NewTable([]*networkingv1.Ingress{ingress})
+		want := `the backend Bucket "files" is no Service: only Services are served`
+		if status, text := e.ask(t, http.MethodGet, ""); status != 503 || text != want {
+			t.Errorf("%d %q", status, text)
+		}
+	})
 	t.Run("no rule", func(t *testing.T) {
 		e := newEntrance(t)
 		e.pool.replace(served{}, e.begun.Add(1))

@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"coxswain.dev/cox/internal/policy"
@@ -32,20 +31,8 @@ func (s *sources) policyGuards(gateway netip.Addr) *guards {
 	}
 	pods := listed[*corev1.Pod](s.pods)
 	return guardsOf(policy.Decide(policy.Snapshot{
-		Node: s.node, Pods: append(pods, nameServer(gateway)), Namespaces: listed[*corev1.Namespace](s.namespaces), Policies: policies,
+		Node: s.node, Pods: append(pods, policy.NameServer(gateway)), Namespaces: listed[*corev1.Namespace](s.namespaces), Policies: policies,
 	}), gateway)
-}
-
-// nameServer stands for the name server of this machine, which is no Pod:
-// policies that let Pods look names up mean the Pods that it is elsewhere.
-func nameServer(gateway netip.Addr) *corev1.Pod {
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "kube-dns", Labels: map[string]string{"k8s-app": "kube-dns"}},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{Ports: []corev1.ContainerPort{
-			{Name: "dns", ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {Name: "dns-tcp", ContainerPort: 53, Protocol: corev1.ProtocolTCP},
-		}}}},
-		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: gateway.String()},
-	}
 }
 
 func listed[O any](informer cache.SharedIndexInformer) []O {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -169,6 +170,52 @@ func TestPoliciesOfBlocksAndPorts(t *testing.T) {
 	mustAsk(t, friend.Dial, "tcp", at(9090))
 	if name, _, err := ask(friend.Dial, "udp", at(9090)); err == nil {
 		t.Errorf("%s answered by UDP", name)
+	}
+}
+
+// A connection by a Service is judged by the Pod and the port that it is led
+// to, and one that stood before a policy came goes on.
+func TestPoliciesJudgeNewConnectionsByWhereTheyAreLed(t *testing.T) {
+	c := startCluster(t)
+	web, client := c.NewPod(t, "web"), c.NewPod(t, "client")
+	echo(t, web, "8080")
+	c.apiPod(web)
+	c.apiPod(client)
+	service := net.JoinHostPort(c.service("web", "10.96.0.20").Spec.ClusterIP, "80")
+	c.endpoints("web", web)
+	c.awaitOffered(web.Addr)
+	const egress = `{podSelector: {matchLabels: {name: client}}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {name: web}}}], ports: [{port: %d}]}]}`
+
+	before, err := client.Dial("tcp", service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	talking := talk(t, before)
+	t.Log("the port of the Service is not the Pod's")
+	c.policy("client", fmt.Sprintf(egress, 80))
+	c.awaitOpens(client, service, false)
+	t.Log("the port of the Pod is")
+	c.policy("client", fmt.Sprintf(egress, 8080))
+	c.awaitOpens(client, service, true)
+	c.policy("web", `{podSelector: {matchLabels: {name: web}}, ingress: []}`)
+	c.awaitOpens(client, service, false)
+	talking() // says so if it broke meanwhile
+}
+
+// awaitOpens waits until a connection can be made, or not.
+func (c *cluster) awaitOpens(from *networktest.Pod, address string, want bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); ; {
+		conn, err := from.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		if (err == nil) == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%s: %v, want it to open: %t", address, err, want)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type NodeDialer interface {
 func Kinds(deps Dependencies) []registry.Builder {
 	services := &storedServices{}
 	return []registry.Builder{
-		namespace(), node(), pod(deps.Nodes, services), podTemplate(), replicationController(),
+		namespace(), node(deps.Nodes), pod(deps.Nodes, services), podTemplate(), replicationController(),
 		service(deps.ServiceCIDR, services), endpoints(), configMap(), secret(), serviceAccount(),
 		Event(), resourceQuota(), limitRange(),
 	}

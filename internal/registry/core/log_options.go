@@ -12,8 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// AddConversions teaches scheme to read the options of pods/log from a query.
+// AddConversions teaches scheme to read the options of pods/log and
+// nodes/proxy from a query.
 func AddConversions(scheme *runtime.Scheme) error {
+	if err := scheme.AddConversionFunc((*url.Values)(nil), (*corev1.NodeProxyOptions)(nil), func(in, out any, _ conversion.Scope) error {
+		out.(*corev1.NodeProxyOptions).Path = in.(*url.Values).Get("path")
+		return nil
+	}); err != nil {
+		return err
+	}
 	return scheme.AddConversionFunc((*url.Values)(nil), (*corev1.PodLogOptions)(nil), func(in, out any, _ conversion.Scope) error {
 		return readLogOptions(*in.(*url.Values), out.(*corev1.PodLogOptions))
 	})

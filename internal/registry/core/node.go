@@ -11,12 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	api "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 )
 
-func node() registry.Kind[*corev1.Node] {
+func node(nodes NodeDialer) registry.Kind[*corev1.Node] {
 	return registry.Kind[*corev1.Node]{
 		Version: corev1.SchemeGroupVersion, Resource: "nodes", Singular: "node", ShortNames: []string{"no"}, ClusterScoped: true,
 		New:              func() *corev1.Node { return &corev1.Node{} },
@@ -34,6 +36,9 @@ func node() registry.Kind[*corev1.Node] {
 		},
 		Fields: func(obj *corev1.Node) fields.Set {
 			return fields.Set{"spec.unschedulable": strconv.FormatBool(obj.Spec.Unschedulable)}
+		},
+		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
+			return map[string]rest.Storage{"proxy": &nodeProxyStorage{store, nodes}}
 		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
