@@ -36,6 +36,21 @@ func (p *Proxy) countPackets() {
 	}
 }
 
+// conntrackReset is how many seconds conntrack remembers a TCP connection that
+// was reset.
+const conntrackReset = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close"
+
+// forgetResets is asked for once, when the proxy starts. A client may use the
+// port of a connection that its server has reset again at once, for any new
+// one; but conntrack would lead that to where the old one went, and a Pod that
+// resets connections has ended. So nothing is remembered (the kernel's default
+// is 10 s).
+func (p *Proxy) forgetResets() {
+	if err := os.WriteFile(conntrackReset, []byte("0"), 0); err != nil {
+		p.log.Warn("the kernel does not forget connections that were reset: a new one from the same port may be refused after its Pod has ended", "error", err)
+	}
+}
+
 // Drained returns when every connection to a Pod is closed, or nothing has been
 // sent over it for quietTime; UDP clients are led elsewhere. It returns ctx's error if that comes first, and
 // at once if no Service led or leads to the Pod, headless ones too: none since

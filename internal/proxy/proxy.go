@@ -114,6 +114,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return nil
 	}
 	p.countPackets()
+	p.forgetResets()
 	p.kernel = newKernel(p.config)
 	defer p.kernel.close()
 	monitor, err := startMonitor(p.kernel.isOwn, p.signalDisturbed)
