@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ti-mo/conntrack"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -36,8 +37,7 @@ func (s *state) takeStale() map[routing.Frontend][]routing.Endpoint {
 	return taken
 }
 
-// conntrackTries bounds how often conntrack is read that changes meanwhile. It
-// always does on a busy machine, and what was read is dealt with all the same.
+// conntrackTries bounds how often conntrack is read that changes meanwhile.
 const conntrackTries = 3
 
 // A client whose entry is removed is sent anew with its next packet; but the
@@ -136,15 +136,9 @@ func (f *forgetter) run(ctx context.Context) {
 func (f *forgetter) pass() (done bool) {
 	f.mu.Lock()
 	known := f.added
-	flows := &staleFlows{endpoints: maps.Clone(f.stale), before: f.waiting, now: time.Now()}
+	flows := &staleFlows{endpoints: maps.Clone(f.stale), before: f.waiting, waiting: map[connection]time.Time{}, now: time.Now()}
 	f.mu.Unlock()
-	var err error = netlink.ErrDumpInterrupted
-	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
-		flows.waiting = map[connection]time.Time{}
-		_, err = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, flows)
-	}
-	// An entry that ended by itself meanwhile is as good as removed.
-	if err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := flows.forget(); err != nil {
 		f.log.Warn("UDP clients of endpoints that are gone could not be sent elsewhere; they will be when they pause for two minutes", "error", err)
 	}
 	f.mu.Lock()
@@ -163,7 +157,7 @@ func (f *forgetter) pass() (done bool) {
 	return len(f.stale) == 0
 }
 
-// staleFlows matches conntrack entries of stale Frontends.
+// staleFlows are conntrack entries of stale Frontends.
 type staleFlows struct {
 	endpoints map[routing.Frontend][]routing.Endpoint
 	// before and waiting are the clients that wait for an answer, since when.
@@ -171,24 +165,63 @@ type staleFlows struct {
 	now             time.Time
 }
 
-// MatchConntrackFlow implements netlink.CustomConntrackFilter.
-func (s *staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
-	if !s.isStale(flow) {
-		return false
+// forget removes the entries of clients that do not wait for an answer.
+func (s *staleFlows) forget() error {
+	flows, err := listFlows()
+	if err != nil {
+		return err
 	}
-	if flow.Reverse.Packets >= flow.Forward.Packets {
-		return true
+	conn, err := conntrack.Dial(nil)
+	if err != nil {
+		return err
 	}
-	c := connectionOf(flow)
-	since, waits := s.before[c]
-	if !waits {
-		since = s.now
+	defer conn.Close()
+	for _, flow := range flows {
+		if !s.isStale(flow) {
+			continue
+		}
+		if err := s.forgetOne(conn, connectionOf(flow)); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
 	}
-	if s.now.Sub(since) >= answerLimit {
-		return true
+	return nil
+}
+
+// forgetOne looks at an entry once more before it is removed: the list may be
+// older than what its client has sent meanwhile.
+func (s *staleFlows) forgetOne(conn *conntrack.Conn, c connection) error {
+	entry := conntrack.NewFlow(c.protocol, 0, c.client.Addr(), c.asked.Addr(), c.client.Port(), c.asked.Port(), 0, 0)
+	now, err := conn.Get(entry)
+	if err != nil {
+		return err
 	}
-	s.waiting[c] = since
-	return false
+	if now.TupleReply.IP.SourceAddress != c.server.Addr() {
+		return nil // another one, of the same client
+	}
+	if now.CountersReply.Packets < now.CountersOrig.Packets {
+		since, waits := s.before[c]
+		if !waits {
+			since = s.now
+		}
+		if s.now.Sub(since) < answerLimit {
+			s.waiting[c] = since
+			return nil
+		}
+	}
+	return conn.Delete(entry)
+}
+
+// listFlows reads what conntrack has. It always changes meanwhile on a busy
+// machine, and what was read is dealt with all the same.
+func listFlows() (flows []*netlink.ConntrackFlow, err error) {
+	err = netlink.ErrDumpInterrupted
+	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
+		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	}
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("listing connections: %w", err)
+	}
+	return flows, nil
 }
 
 func (s *staleFlows) isStale(flow *netlink.ConntrackFlow) bool {

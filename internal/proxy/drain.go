@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"coxswain.dev/cox/internal/routing"
 )
@@ -146,13 +144,9 @@ func (l *looks) at(podIP netip.Addr) (map[connection]uint64, error) {
 }
 
 func openConnections() (map[netip.Addr]map[connection]uint64, error) {
-	var flows []*netlink.ConntrackFlow
-	var err error = netlink.ErrDumpInterrupted
-	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
-		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
-	}
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("listing connections: %w", err)
+	flows, err := listFlows()
+	if err != nil {
+		return nil, err
 	}
 	open := map[netip.Addr]map[connection]uint64{}
 	for _, flow := range flows {

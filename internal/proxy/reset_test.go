@@ -69,4 +69,3 @@ func reuseAddress(_, _ string, conn syscall.RawConn) (err error) {
 	}
 	return err
 }
-
