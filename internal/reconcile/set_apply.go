@@ -24,12 +24,15 @@ func (c *Sets) claim(ctx context.Context, k Key, set *replicas.Set, decision rep
 		}
 	}
 	for _, ref := range decision.Adopt {
+		// One that is gone is an error too: the decision counted it, and what it
+		// made too much of would go for nothing.
 		if err := c.setOwner(ctx, k, ref, metav1.NewControllerRef(&set.Meta, set.Kind)); err != nil {
 			return err
 		}
 	}
 	for _, ref := range decision.Release {
-		if err := c.setOwner(ctx, k, ref, map[string]any{"$patch": "delete", "uid": set.Meta.UID}); err != nil {
+		err := c.setOwner(ctx, k, ref, map[string]any{"$patch": "delete", "uid": set.Meta.UID})
+		if err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 	}
@@ -60,9 +63,6 @@ func (c *Sets) setOwner(ctx context.Context, k Key, ref replicas.PodRef, owner a
 		return err
 	}
 	updated, err := c.PodClient(k.Namespace).Patch(ctx, ref.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -268,14 +268,21 @@ func TestASetThatIsGoneOrGoingAdoptsNothing(t *testing.T) {
 	}
 }
 
+// TestAPodThatHasGoneMeanwhileIsNotAdopted: nor does one go that was too much
+// only because the other was counted.
 func TestAPodThatHasGoneMeanwhileIsNotAdopted(t *testing.T) {
 	w := newWorld(t)
-	w.replicaSet(0)
+	set := w.replicaSet(1)
+	w.pod("own", ownedBySet(set))
 	w.pod("stray", nil)
 	w.show()
 	w.pods.remove("stray")
 	_, err := w.reconcileSet()
-	w.succeeds(err)
+	w.fails(err, "not found")
+	w.settle(w.reconcileSet)
+	if own := w.pods.objects["own"]; own == nil || own.DeletionTimestamp != nil || len(w.pods.objects) != 1 {
+		t.Errorf("the Pods are %v", w.pods.objects)
+	}
 }
 
 func TestASetWakesWhenAPodBecomesAvailable(t *testing.T) {
