@@ -37,7 +37,9 @@ func TestPodsAnswerBehindAnotherFirewall(t *testing.T) {
 	instance.Kubectl("rollout", "status", "deployment", "http-go", "--timeout=120s")
 	instance.Apply(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"balanced"},"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local",
 		"selector":{"app":"http-go"},"ports":[{"port":80,"targetPort":8080}]}}`)
-	field := func(path string) string { return instance.Kubectl("get", "service", "balanced", "-o", "jsonpath={"+path+"}") }
+	field := func(path string) string {
+		return instance.Kubectl("get", "service", "balanced", "-o", "jsonpath={"+path+"}")
+	}
 	eventually(t, "the load balancer has an address", func() bool { return field(".status.loadBalancer.ingress[0].ip") == "192.0.2.40" })
 	for _, address := range []string{"192.0.2.40", field(".spec.clusterIP"), "127.0.0.1:" + field(".spec.ports[0].nodePort"), "localhost:" + field(".spec.ports[0].nodePort")} {
 		eventually(t, address+" answers", func() bool {
