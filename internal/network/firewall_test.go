@@ -432,3 +432,44 @@ func mustFind(t *testing.T, program string) string {
 	}
 	return path
 }
+
+// A table may be its maker's alone, as those of newer firewalls are.
+func TestAFirewallThatRefusesARuleIsExplained(t *testing.T) {
+	firewall(t, dockers)
+	owner := exec.Command(mustFind(t, "nft"), "-i")
+	script, err := owner.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		script.Close() // its table goes with it
+		owner.Wait()
+	}()
+	if _, err := io.WriteString(script, "add table ip owned { flags owner; }\nadd chain ip owned forward { type filter hook forward priority 5; policy drop; }\n"); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for exec.Command("nft", "list", "chain", "ip", "owned", "forward").Run() != nil {
+		if time.Now().After(deadline) {
+			t.Skip("this nft or this kernel has no tables with an owner")
+		}
+	}
+	config := testConfig(t)
+	found, err := network.OpenFirewalls(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Closed) != 1 || !strings.Contains(found.Closed[0], "chain forward of table owned (nftables)") || !strings.Contains(found.Closed[0], "operation not permitted") {
+		t.Errorf("closed: %q, want the owned table and why", found.Closed)
+	}
+	// It stands in nobody else's way.
+	if len(found.Opened) != 1 || rulesOf(t, "ip filter DOCKER-USER") != passFrom+"\n"+passTo+"\nreturn" {
+		t.Errorf("opened: %q", found.Opened)
+	}
+	if err := network.CloseFirewalls(config); err != nil {
+		t.Error(err)
+	}
+}

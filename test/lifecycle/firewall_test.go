@@ -46,6 +46,19 @@ func TestPodsAnswerBehindAnotherFirewall(t *testing.T) {
 			return strings.Contains(instance.Shell("curl -sm2 http://"+address).Stdout, "Welcome")
 		})
 	}
+	// From inside of a Pod: the API, another Pod, and its own Service.
+	for name, pod := range pods(t, instance) {
+		network := networkOf(t, instance, name)
+		if got := fetchFrom(instance, network, "-k https://10.96.0.1/version"); !strings.Contains(got.Stdout, "gitVersion") {
+			t.Errorf("the API at its Service's address says %q to Pod %s", got.Stdout+got.Stderr, name)
+		}
+		for _, address := range []string{firstPodIP(t, pods(t, instance)) + ":8080", pod.Status.PodIP + ":8080", field(".spec.clusterIP"), "192.0.2.40"} {
+			if got := fetchFrom(instance, network, "http://"+address); !strings.HasPrefix(got.Stdout, "Welcome!") {
+				t.Errorf("%s says %q to Pod %s", address, got.Stdout+got.Stderr, name)
+			}
+		}
+		break
+	}
 	health := shell(t, instance, "curl -s http://127.0.0.1:"+field(".spec.healthCheckNodePort"))
 	if !strings.Contains(health, `"name": "balanced"`) || !strings.Contains(health, `"localEndpoints": `) || strings.Contains(health, `"localEndpoints": 0`) {
 		t.Errorf("the health check port says %s", health)
