@@ -11,19 +11,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"coxswain.dev/cox/internal/podlifecycle"
+	"coxswain.dev/cox/internal/routing"
 )
-
-// lists tells whether a Service has Pods with these labels as its endpoints.
-func lists(service *corev1.Service, pod *corev1.Pod) bool {
-	return service.Namespace == pod.Namespace && len(service.Spec.Selector) > 0 && service.Spec.Type != corev1.ServiceTypeExternalName &&
-		labels.SelectorFromValidatedSet(service.Spec.Selector).Matches(labels.Set(pod.Labels))
-}
-
-// leadsTo tells whether a Service sends connections to Pods with these labels.
-// A headless one leads nobody: its clients go by what names they look up.
-func leadsTo(service *corev1.Service, pod *corev1.Pod) bool {
-	return service.Spec.ClusterIP != corev1.ClusterIPNone && lists(service, pod)
-}
 
 // listedBy are the Services that may offer a Pod which stops: those that list
 // it, if it has been ready or they do not ask for that. Of a Pod that the API
@@ -38,7 +27,7 @@ func (w *worker) listedBy(pod *corev1.Pod) []string {
 	}
 	var names []string
 	for _, service := range services {
-		if lists(service, pod) && (wasReady || service.Spec.PublishNotReadyAddresses) {
+		if routing.Lists(service, pod) && (wasReady || service.Spec.PublishNotReadyAddresses) {
 			names = append(names, service.Namespace+"/"+service.Name)
 		}
 	}
@@ -64,7 +53,7 @@ func (a *Agent) servicesOf(pod *corev1.Pod) []podlifecycle.Service {
 	}
 	var found []podlifecycle.Service
 	for _, service := range services {
-		if leadsTo(service, pod) {
+		if routing.LeadsTo(service, pod) {
 			found = append(found, podlifecycle.Service{
 				Name: service.Namespace + "/" + service.Name, Drain: service.Annotations[podlifecycle.DrainAnnotation],
 			})
@@ -85,7 +74,7 @@ func (a *Agent) followServices(services cache.SharedIndexInformer) error {
 					object = gone.Obj
 				}
 				service, ok := object.(*corev1.Service)
-				return ok && leadsTo(service, pod)
+				return ok && routing.LeadsTo(service, pod)
 			}) {
 				w.nudge()
 			}

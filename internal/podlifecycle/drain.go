@@ -42,29 +42,38 @@ func (v *view) drain() time.Duration {
 	return min(v.drainBound(), time.Duration(*total-v.drainGrace())*time.Second)
 }
 
+// drainBound says what makes no sense, and does not take it.
 func (v *view) drainBound() time.Duration {
-	if text, given := v.Pod.Annotations[DrainAnnotation]; given {
-		return v.seconds("", text)
+	bound, wrong := DrainBound(v.Pod, v.Services)
+	for _, text := range wrong {
+		v.event("", corev1.EventTypeWarning, "InvalidAnnotation", text)
 	}
-	longest, given := time.Duration(0), false
-	for _, service := range v.Services {
-		if text := service.Drain; text != "" {
-			longest, given = max(longest, v.seconds("Service "+service.Name+": ", text)), true
-		}
-	}
-	if given {
-		return longest
-	}
-	return maxDrain
+	return bound
 }
 
-// seconds reads a bound; one that makes no sense is said, and not taken.
-func (v *view) seconds(of, text string) time.Duration {
-	seconds, err := strconv.ParseUint(text, 10, 31)
-	if err != nil {
-		v.event("", corev1.EventTypeWarning, "InvalidAnnotation",
-			fmt.Sprintf("%s%s: %q is not a number of seconds (0 or more): taking %d", of, DrainAnnotation, text, maxDrain/time.Second))
-		return maxDrain
+// DrainBound is how long a Pod may wait for its connections: what it says
+// itself, else the longest that one of the Services says which lead to it. wrong
+// are annotations that make no sense, in words; maxDrain is in their place.
+func DrainBound(pod *corev1.Pod, services []Service) (bound time.Duration, wrong []string) {
+	read := func(of, text string) time.Duration {
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s%s: %q is not a number of seconds (0 or more): taking %d", of, DrainAnnotation, text, maxDrain/time.Second))
+			return maxDrain
+		}
+		return time.Duration(seconds) * time.Second
 	}
-	return time.Duration(seconds) * time.Second
+	if text, given := pod.Annotations[DrainAnnotation]; given {
+		return read("", text), wrong
+	}
+	given := false
+	for _, service := range services {
+		if text := service.Drain; text != "" {
+			bound, given = max(bound, read("Service "+service.Name+": ", text)), true
+		}
+	}
+	if !given {
+		bound = maxDrain
+	}
+	return bound, wrong
 }

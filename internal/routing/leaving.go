@@ -3,9 +3,23 @@ package routing
 import (
 	"net/netip"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
+
+// Lists tells whether a Service has a Pod with these labels as an endpoint.
+func Lists(service *corev1.Service, pod *corev1.Pod) bool {
+	return service.Namespace == pod.Namespace && len(service.Spec.Selector) > 0 && service.Spec.Type != corev1.ServiceTypeExternalName &&
+		labels.SelectorFromValidatedSet(service.Spec.Selector).Matches(labels.Set(pod.Labels))
+}
+
+// LeadsTo tells whether a Service sends connections to a Pod with these labels.
+// A headless one leads nobody: its clients go by what names they look up.
+func LeadsTo(service *corev1.Service, pod *corev1.Pod) bool {
+	return service.Spec.ClusterIP != corev1.ClusterIPNone && Lists(service, pod)
+}
 
 // Leaving is a Pod that is to stop when nobody is led to it any more.
 type Leaving struct {
