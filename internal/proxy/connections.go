@@ -9,7 +9,7 @@ import (
 // Connections are the open connections that lead to Pods of this machine, and
 // those that a rule led elsewhere.
 func (p *Proxy) Connections() ([]routing.Connections, error) {
-	open, err := openConnections()
+	open, err := openConnections(only{})
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ti-mo/conntrack"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"coxswain.dev/cox/internal/routing"
@@ -36,9 +35,6 @@ func (s *state) takeStale() map[routing.Frontend][]routing.Endpoint {
 	clear(s.stale)
 	return taken
 }
-
-// conntrackTries bounds how often conntrack is read that changes meanwhile.
-const conntrackTries = 3
 
 // A client whose entry is removed is sent anew with its next packet; but the
 // answer to one that is under way would come from an address that it does not
@@ -167,7 +163,7 @@ type staleFlows struct {
 
 // forget removes the entries of clients that do not wait for an answer.
 func (s *staleFlows) forget() error {
-	flows, err := listFlows()
+	flows, err := listFlows(only{protocol: byte(routing.UDP)})
 	if err != nil {
 		return err
 	}
@@ -176,11 +172,11 @@ func (s *staleFlows) forget() error {
 		return err
 	}
 	defer conn.Close()
-	for _, flow := range flows {
-		if !s.isStale(flow) {
+	for _, f := range flows {
+		if !s.isStale(f) {
 			continue
 		}
-		if err := s.forgetOne(conn, connectionOf(flow)); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := s.forgetOne(conn, f.connection); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 	}
@@ -211,39 +207,17 @@ func (s *staleFlows) forgetOne(conn *conntrack.Conn, c connection) error {
 	return conn.Delete(entry)
 }
 
-// listFlows reads what conntrack has. It always changes meanwhile on a busy
-// machine, and what was read is dealt with all the same.
-func listFlows() (flows []*netlink.ConntrackFlow, err error) {
-	err = netlink.ErrDumpInterrupted
-	for try := 0; try < conntrackTries && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
-		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
-	}
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("listing connections: %w", err)
-	}
-	return flows, nil
-}
-
-func (s *staleFlows) isStale(flow *netlink.ConntrackFlow) bool {
-	if routing.Protocol(flow.Forward.Protocol) != routing.UDP {
-		return false
-	}
-	to, okTo := netip.AddrFromSlice(flow.Forward.DstIP.To4())
-	by, okBy := netip.AddrFromSlice(flow.Reverse.SrcIP.To4())
-	if !okTo || !okBy {
-		return false
-	}
-	server := netip.AddrPortFrom(by, flow.Reverse.SrcPort)
-	for _, addr := range []netip.Addr{to, routing.AnyAddr} {
-		endpoints, stale := s.endpoints[routing.Frontend{Addr: addr, Protocol: routing.UDP, Port: flow.Forward.DstPort}]
+func (s *staleFlows) isStale(f flow) bool {
+	for _, addr := range []netip.Addr{f.asked.Addr(), routing.AnyAddr} {
+		endpoints, stale := s.endpoints[routing.Frontend{Addr: addr, Protocol: routing.UDP, Port: f.asked.Port()}]
 		if !stale {
 			continue
 		}
 		if len(endpoints) == 0 {
 			// Nobody is to be sent anywhere; who never was may stay.
-			return server.Addr() != to
+			return f.server.Addr() != f.asked.Addr()
 		}
-		return !slices.Contains(endpoints, server)
+		return !slices.Contains(endpoints, f.server)
 	}
 	return false
 }

@@ -7,9 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/vishvananda/netlink"
 
 	"coxswain.dev/cox/internal/routing"
 )
@@ -59,6 +58,8 @@ func (p *Proxy) Drained(ctx context.Context, pod routing.Leaving) error {
 	if err := p.forgetter.left(ctx, podIP); err != nil {
 		return err
 	}
+	p.looks.draining.Add(1)
+	defer p.looks.draining.Add(-1)
 	before, err := p.looks.at(podIP)
 	if err != nil {
 		return err
@@ -113,28 +114,32 @@ func anyTranslated(connections map[connection]uint64) bool {
 	return false
 }
 
-// connection is one that a Pod was reached by: the address that the client
-// asked for, and the one that it was led to.
-type connection struct {
-	protocol              uint8
-	client, asked, server netip.AddrPort
-}
-
-// looks keeps the last look at the machine's connections for a moment.
+// looks are at the connections of Pods that stop.
 type looks struct {
-	mu    sync.Mutex
-	taken time.Time
-	// open are the open connections by the address that they lead to, each
-	// with the packets that it has carried.
+	// draining counts the Pods that are looked at.
+	draining atomic.Int32
+	mu       sync.Mutex
+	taken    time.Time
+	// open are the open connections of the last look at all, by the address
+	// that they lead to, each with the packets that it has carried.
 	open map[netip.Addr]map[connection]uint64
 }
 
+// fewPods is up to how many Pods are looked at each by itself: the kernel goes
+// through all of its connections each time, but tells of the Pod's only. More
+// share a look at all.
+const fewPods = 4
+
 // at returns the open connections to an address, however it was reached.
 func (l *looks) at(podIP netip.Addr) (map[connection]uint64, error) {
+	if l.draining.Load() <= fewPods {
+		open, err := openConnections(only{server: podIP})
+		return open[podIP], err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.taken) > drainPoll/2 {
-		open, err := openConnections()
+		open, err := openConnections(only{})
 		if err != nil {
 			return nil, err
 		}
@@ -143,62 +148,25 @@ func (l *looks) at(podIP netip.Addr) (map[connection]uint64, error) {
 	return l.open[podIP], nil
 }
 
-func openConnections() (map[netip.Addr]map[connection]uint64, error) {
-	flows, err := listFlows()
+func openConnections(want only) (map[netip.Addr]map[connection]uint64, error) {
+	flows, err := listFlows(want)
 	if err != nil {
 		return nil, err
 	}
 	open := map[netip.Addr]map[connection]uint64{}
-	for _, flow := range flows {
-		if !isOpen(flow) {
+	for _, f := range flows {
+		if !f.isOpen() {
 			continue
 		}
-		c := connectionOf(flow)
-		to := open[c.server.Addr()]
+		to := open[f.server.Addr()]
 		if to == nil {
 			to = map[connection]uint64{}
-			open[c.server.Addr()] = to
+			open[f.server.Addr()] = to
 		}
-		to[c] = flow.Forward.Packets + flow.Reverse.Packets
-		if isOpening(flow) {
-			to[c] = opening
+		to[f.connection] = f.sent + f.answered
+		if f.isOpening() {
+			to[f.connection] = opening
 		}
 	}
 	return open, nil
-}
-
-func connectionOf(flow *netlink.ConntrackFlow) connection {
-	client, _ := netip.AddrFromSlice(flow.Forward.SrcIP.To4())
-	asked, _ := netip.AddrFromSlice(flow.Forward.DstIP.To4())
-	server, _ := netip.AddrFromSlice(flow.Reverse.SrcIP.To4())
-	return connection{
-		protocol: flow.Forward.Protocol,
-		client:   netip.AddrPortFrom(client, flow.Forward.SrcPort),
-		asked:    netip.AddrPortFrom(asked, flow.Forward.DstPort),
-		server:   netip.AddrPortFrom(server, flow.Reverse.SrcPort),
-	}
-}
-
-// States of TCP in conntrack (enum tcp_conntrack of the kernel).
-const (
-	tcpSynSent  = 1
-	tcpSynRecv  = 2
-	tcpLastAck  = 6
-	tcpTimeWait = 7
-	tcpClose    = 8
-)
-
-// isOpening tells whether a connection is being made.
-func isOpening(flow *netlink.ConntrackFlow) bool {
-	tcp, known := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
-	return known && (tcp.State == tcpSynSent || tcp.State == tcpSynRecv)
-}
-
-// isOpen tells whether more may be sent over a connection.
-func isOpen(flow *netlink.ConntrackFlow) bool {
-	tcp, known := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
-	if routing.Protocol(flow.Forward.Protocol) != routing.TCP || !known {
-		return true
-	}
-	return tcp.State != tcpLastAck && tcp.State != tcpTimeWait && tcp.State != tcpClose
 }

@@ -174,7 +174,7 @@ func TestANewProxyKnowsWhatCameThroughAService(t *testing.T) {
 
 func connectionsTo(t *testing.T, pod *networktest.Pod) map[connection]uint64 {
 	t.Helper()
-	open, err := openConnections()
+	open, err := openConnections(only{})
 	if err != nil {
 		t.Fatal(err)
 	}
