@@ -41,6 +41,18 @@ func noteForwarding(found *Firewalls) {
 	}
 }
 
+// resetSysctl is for how many seconds conntrack remembers a TCP connection that
+// was reset, below /proc/sys/net; the Service rules want 0.
+const resetSysctl = "netfilter/nf_conntrack_tcp_timeout_close"
+
+// restoreResets gives resetSysctl the kernel's default, if it is ours.
+func restoreResets() error {
+	if now, err := readSysctl(resetSysctl); err != nil || now != "0" {
+		return nil
+	}
+	return writeSysctl(resetSysctl, "10")
+}
+
 func readSysctl(name string) (string, error) {
 	value, err := os.ReadFile("/proc/sys/net/" + name)
 	return strings.TrimSpace(string(value)), err

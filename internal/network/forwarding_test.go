@@ -98,3 +98,19 @@ func TestAnInterfaceThatDoesNotForwardIsNamed(t *testing.T) {
 		t.Errorf("closed: %q (%v), want what to run", found.Closed, err)
 	}
 }
+
+// The Service rules have conntrack forget connections that were reset; what
+// somebody else has set stays.
+func TestConntrackRemembersResetsAgainAfterTeardown(t *testing.T) {
+	const resets = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close"
+	defer setting(t, resets, "10")
+	for ours, want := range map[string]string{"0": "10\n", "7": "7\n"} {
+		setting(t, resets, ours)
+		if err := network.Teardown(testConfig(t)); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := os.ReadFile(resets); err != nil || string(now) != want {
+			t.Errorf("%s became %q (%v), want %q", ours, now, err, want)
+		}
+	}
+}

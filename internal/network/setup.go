@@ -57,13 +57,15 @@ func Setup(config Config) error {
 }
 
 // Teardown removes all that Setup, OpenFirewalls, the plugin and the Service
-// rules made. What is not there is fine. IP forwarding stays on: others may need it by now.
+// rules made, and conntrack remembers connections that were reset again. What
+// is not there is fine. IP forwarding stays on: others may need it by now.
 func Teardown(config Config) error {
 	return errors.Join(
 		explain(removeLinks()),
 		explain(removeRoutes()),
 		CloseFirewalls(config),
 		removeTable(),
+		restoreResets(),
 		removeFile(confPath(config)),
 		os.RemoveAll(filepath.Join(config.StateDir, "addresses")),
 	)

@@ -25,8 +25,8 @@ const drainPoll = 100 * time.Millisecond
 // conntrackCounts makes the kernel count the packets of each connection.
 const conntrackCounts = "/proc/sys/net/netfilter/nf_conntrack_acct"
 
-// countPackets is asked for once, when the proxy starts. Where it is refused,
-// every connection counts as idle.
+// countPackets is for new connections. Where it is refused, every connection
+// counts as idle.
 func (p *Proxy) countPackets() {
 	if err := os.WriteFile(conntrackCounts, []byte("1"), 0); err != nil {
 		p.log.Warn("the kernel does not count packets: connections in use look idle when a Pod stops", "error", err)
@@ -37,11 +37,10 @@ func (p *Proxy) countPackets() {
 // was reset.
 const conntrackReset = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close"
 
-// forgetResets is asked for once, when the proxy starts. A client may use the
-// port of a connection that its server has reset again at once, for any new
-// one; but conntrack would lead that to where the old one went, and a Pod that
-// resets connections has ended. So nothing is remembered (the kernel's default
-// is 10 s).
+// forgetResets: a client may use the port of a connection that its server has
+// reset again at once, for any new one; but conntrack would lead that to where
+// the old one went, and a Pod that resets connections has ended. So nothing is
+// remembered (the kernel's default is 10 s, which package network restores).
 func (p *Proxy) forgetResets() {
 	if err := os.WriteFile(conntrackReset, []byte("0"), 0); err != nil {
 		p.log.Warn("the kernel does not forget connections that were reset: a new one from the same port may be refused after its Pod has ended", "error", err)

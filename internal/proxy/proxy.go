@@ -113,8 +113,6 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), registrations.synced...) {
 		return nil
 	}
-	p.countPackets()
-	p.forgetResets()
 	p.kernel = newKernel(p.config)
 	defer p.kernel.close()
 	monitor, err := startMonitor(p.kernel.isOwn, p.signalDisturbed)
@@ -203,6 +201,11 @@ func (p *Proxy) apply(rebuild bool) error {
 	}
 	if err != nil {
 		return err
+	}
+	if rebuild {
+		// The first rules may have loaded conntrack into the kernel.
+		p.countPackets()
+		p.forgetResets()
 	}
 	p.judgements.publish(p.kernel.guards)
 	// First what Unrouted asks about last.
