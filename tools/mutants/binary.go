@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -119,6 +120,9 @@ func (b *binary) chosen(only string) (chosen []mutant) {
 	return chosen
 }
 
+// progressEvery is how many mutants are tried between two words about it.
+const progressEvery = 100
+
 // try runs the tests against each mutant and tells which are caught. Without a
 // mutant they must pass.
 func (b *binary) try(ctx context.Context, mutants []mutant) (caught []bool, err error) {
@@ -129,11 +133,15 @@ func (b *binary) try(ctx context.Context, mutants []mutant) (caught []bool, err 
 	limit := 10*time.Since(start) + 5*time.Second
 	caught = make([]bool, len(mutants))
 	var group errgroup.Group
+	var done atomic.Int32
 	group.SetLimit(runtime.NumCPU())
 	for n, m := range mutants {
 		group.Go(func() error {
 			if ctx.Err() == nil {
 				_, caught[n] = b.test(ctx, m.ID, limit)
+				if n := done.Add(1); n%progressEvery == 0 {
+					fmt.Fprintf(os.Stderr, "%s: %d of %d mutants tried\n", b.name, n, len(mutants))
+				}
 			}
 			return ctx.Err()
 		})
