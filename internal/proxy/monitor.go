@@ -67,12 +67,11 @@ const nftTableName = 1
 // concernsOurTable tells whether a report is about our table. Clients that the
 // rules themselves put into a set are no change of anybody.
 func concernsOurTable(message netlink.Message) bool {
-	const header = 4 // nfgenmsg: family, version, resource
 	kind := message.Header.Type & 0xff
-	if len(message.Data) < header || message.Data[0] != unix.NFPROTO_IPV4 || kind == unix.NFT_MSG_NEWGEN {
+	if len(message.Data) < nfHeader || message.Data[0] != unix.NFPROTO_IPV4 || kind == unix.NFT_MSG_NEWGEN {
 		return false
 	}
-	attributes, err := netlink.NewAttributeDecoder(message.Data[header:])
+	attributes, err := netlink.NewAttributeDecoder(message.Data[nfHeader:])
 	if err != nil {
 		return false
 	}

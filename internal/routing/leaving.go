@@ -16,9 +16,10 @@ func Lists(service *corev1.Service, pod *corev1.Pod) bool {
 }
 
 // LeadsTo tells whether a Service sends connections to a Pod with these labels.
-// A headless one leads nobody: its clients go by what names they look up.
+// A headless one leads nobody: its clients go by what names they look up. Of one
+// that is another proxy's, nobody here knows.
 func LeadsTo(service *corev1.Service, pod *corev1.Pod) bool {
-	return service.Spec.ClusterIP != corev1.ClusterIPNone && Lists(service, pod)
+	return service.Spec.ClusterIP != corev1.ClusterIPNone && service.Labels[proxyNameLabel] == "" && Lists(service, pod)
 }
 
 // Leaving is a Pod that is to stop when nobody is led to it any more.

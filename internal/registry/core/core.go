@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"coxswain.dev/cox/internal/registry"
 )
 
@@ -19,6 +21,19 @@ type Dependencies struct {
 // NodeDialer finds the handler of a node's agent.
 type NodeDialer interface {
 	Node(name string) (http.Handler, error)
+}
+
+// agentOf is the handler of a node's agent, or an error that says that there is
+// none now.
+func agentOf(nodes NodeDialer, node string) (http.Handler, error) {
+	if nodes == nil {
+		return nil, apierrors.NewServiceUnavailable("no agent runs on node " + node)
+	}
+	agent, err := nodes.Node(node)
+	if err != nil {
+		return nil, apierrors.NewServiceUnavailable(err.Error())
+	}
+	return agent, nil
 }
 
 // Kinds returns every resource of the group.

@@ -55,12 +55,9 @@ func (s *nodeProxyStorage) Connect(ctx context.Context, name string, options run
 			return nil, apierrors.NewForbidden(corev1.Resource("nodes/proxy"), name, fmt.Errorf("%s is asked for at the Pod: pods/exec, pods/attach, pods/portforward, pods/log", target))
 		}
 	}
-	if s.nodes == nil {
-		return nil, apierrors.NewServiceUnavailable("no agent runs on node " + name)
-	}
-	agent, err := s.nodes.Node(name)
+	agent, err := agentOf(s.nodes, name)
 	if err != nil {
-		return nil, apierrors.NewServiceUnavailable(err.Error())
+		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request := r.Clone(r.Context())

@@ -55,12 +55,9 @@ func (s *logStorage) Connect(ctx context.Context, name string, options runtime.O
 	if pod.Spec.NodeName == "" {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
 	}
-	if s.nodes == nil {
-		return nil, apierrors.NewServiceUnavailable("no agent runs on node " + pod.Spec.NodeName)
-	}
-	node, err := s.nodes.Node(pod.Spec.NodeName)
+	node, err := agentOf(s.nodes, pod.Spec.NodeName)
 	if err != nil {
-		return nil, apierrors.NewServiceUnavailable(err.Error())
+		return nil, err
 	}
 	target := &url.URL{
 		Path:     fmt.Sprintf("/containerLogs/%s/%s/%s", pod.Namespace, pod.Name, container),
