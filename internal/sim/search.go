@@ -32,6 +32,9 @@ type Search struct {
 	Abstract bool
 	// MostStates bounds the search; 0 is no bound.
 	MostStates int
+	// Progress, if given, is called now and then: with how many states were
+	// reached, and of how many what follows is not known yet.
+	Progress func(states, waiting int)
 }
 
 // Found is what a search came to.
@@ -66,6 +69,7 @@ func (s Search) Run() Found {
 	}
 	r := &run{search: s, seen: map[uint64]budgets{}}
 	r.take([]*node{first})
+	looked := 0
 	for n := r.next(); n != nil; n = r.next() {
 		next := s.after(n)
 		if r.rests(n, next) {
@@ -81,6 +85,9 @@ func (s Search) Run() Found {
 		}
 		r.take(next)
 		n.world = nil
+		if looked++; looked%progressEvery == 0 && s.Progress != nil {
+			s.Progress(r.found.States, r.waiting)
+		}
 		if s.MostStates > 0 && r.found.States >= s.MostStates {
 			return r.found
 		}
@@ -100,6 +107,10 @@ type run struct {
 	waiting int
 	found   Found
 }
+
+// progressEvery is after how many states a search tells how far it is: some ten
+// seconds.
+const progressEvery = 100_000
 
 // mostWaiting bounds how many states wait, and with them the memory: beyond
 // it, those come first that have used most, as fewest follow them.

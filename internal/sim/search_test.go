@@ -3,7 +3,9 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -18,52 +20,63 @@ var (
 // and a stale read at any place: up to -replicas, -revisions, and every
 // maxSurge and maxUnavailable from 0 to 2.
 func TestSearch(t *testing.T) {
-	total := 0
+	var searches []Search
 	for replicas := range *mostReplicas {
 		for setting := 1; setting < 9; setting++ {
-			total += searched(t, Search{
+			searches = append(searches, Search{
 				Replicas: int32(replicas + 1), MaxSurge: int32(setting % 3), MaxUnavailable: int32(setting / 3),
 				Images: []string{"v1", "v2", "v3"}[:*mostRevisions], Abstract: true,
 			})
 		}
 	}
-	t.Logf("%d states", total)
+	search(t, searches)
 }
 
 // TestSearchExactly leaves nothing out: Pods take time to end, and controllers
 // look only when they are woken. So it finds wake-ups that are missing.
 func TestSearchExactly(t *testing.T) {
-	total := 0
+	var searches []Search
 	for replicas := range *exactReplicas {
 		s := Search{Replicas: int32(replicas + 1), Images: []string{"v1", "v2"}}
 		for setting := 1; setting < 9; setting++ {
 			s.MaxSurge, s.MaxUnavailable = int32(setting%3), int32(setting/3)
-			total += searched(t, s)
+			searches = append(searches, s)
 		}
 		s.Recreate = true
-		total += searched(t, s)
+		searches = append(searches, s)
 	}
-	t.Logf("%d states", total)
+	search(t, searches)
 }
 
-// searched runs a search, with one crash and one stale read, and returns the
-// number of its states.
-func searched(t *testing.T, s Search) int {
-	s.Crashes, s.StaleReads, s.MostStates = 1, 1, *mostStates
-	found := Found{}
-	name := fmt.Sprintf("replicas=%d/surge=%d/unavailable=%d", s.Replicas, s.MaxSurge, s.MaxUnavailable)
-	if s.Recreate {
-		name = fmt.Sprintf("replicas=%d/Recreate", s.Replicas)
-	}
-	t.Run(name, func(t *testing.T) {
-		found = s.Run()
-		if found.Violation != "" {
-			t.Fatalf("%s\n%s", found.Violation, strings.Join(found.Path, "\n"))
+// search runs searches side by side, each with one crash and one stale read,
+// and prints the number of their states.
+func search(t *testing.T, searches []Search) {
+	var total atomic.Int64
+	// A group, so that the number is printed when all of them have ended.
+	t.Run("all", func(t *testing.T) {
+		for _, s := range slices.Backward(searches) { // the longest first
+			t.Run(settingOf(s), func(t *testing.T) {
+				t.Parallel()
+				s.Crashes, s.StaleReads, s.MostStates = 1, 1, *mostStates
+				s.Progress = func(states, waiting int) { t.Logf("%d states, %d to go on from", states, waiting) }
+				found := s.Run()
+				total.Add(int64(found.States))
+				if found.Violation != "" {
+					t.Fatalf("%s\n%s", found.Violation, strings.Join(found.Path, "\n"))
+				}
+				if found.Complete && found.Rests == 0 {
+					t.Error("no way comes to rest")
+				}
+				t.Logf("%d states, %d at rest, all of them: %t", found.States, found.Rests, found.Complete)
+			})
 		}
-		if found.Complete && found.Rests == 0 {
-			t.Error("no way comes to rest")
-		}
-		t.Logf("%d states, %d at rest, all of them: %t", found.States, found.Rests, found.Complete)
 	})
-	return found.States
+	t.Logf("%d states", total.Load())
+}
+
+func settingOf(s Search) string {
+	if s.Recreate {
+		return fmt.Sprintf("replicas=%d/Recreate", s.Replicas)
+	}
+	return fmt.Sprintf("replicas=%d/surge=%d/unavailable=%d", s.Replicas, s.MaxSurge, s.MaxUnavailable)
 }
