@@ -20,6 +20,9 @@ const mutableFields = "`spec.containers[*].image`,`spec.initContainers[*].image`
 func ValidatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
 	path := field.NewPath("spec")
 	errs := validatePodSpec(&pod.Spec, true, path)
+	if pod.Annotations[corev1.PodDeletionCost] != old.Annotations[corev1.PodDeletionCost] {
+		errs = append(errs, validatePodAnnotations(pod.Annotations, field.NewPath("metadata", "annotations"))...)
+	}
 	for _, list := range []struct {
 		name     string
 		now, was []corev1.Container

@@ -2,6 +2,7 @@ package core
 
 import (
 	"math"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 func ValidatePod(pod *corev1.Pod) field.ErrorList {
 	path := field.NewPath("spec")
 	errs := validatePodSpec(&pod.Spec, true, path)
+	errs = append(errs, validatePodAnnotations(pod.Annotations, field.NewPath("metadata", "annotations"))...)
 	if len(pod.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(path.Child("ephemeralContainers"), "cannot be set on create"))
 	}
@@ -29,11 +31,25 @@ func ValidatePod(pod *corev1.Pod) field.ErrorList {
 func ValidatePodTemplate(template *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
 	errs := metav1validation.ValidateLabels(template.Labels, path.Child("labels"))
 	errs = append(errs, apivalidation.ValidateAnnotations(template.Annotations, path.Child("annotations"))...)
+	errs = append(errs, validatePodAnnotations(template.Annotations, path.Child("annotations"))...)
 	errs = append(errs, validatePodSpec(&template.Spec, false, path.Child("spec"))...)
 	if len(template.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(path.Child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template"))
 	}
 	return errs
+}
+
+// validatePodAnnotations checks those that controllers read numbers from. A
+// deletion cost has no plus sign and no zero in front (KEP-2255).
+func validatePodAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
+	text, given := annotations[corev1.PodDeletionCost]
+	if !given {
+		return nil
+	}
+	if _, err := strconv.ParseInt(text, 10, 32); err != nil || text[0] == '+' || text[0] == '0' && text != "0" {
+		return field.ErrorList{field.Invalid(path.Key(corev1.PodDeletionCost), text, "must be a 32bit integer")}
+	}
+	return nil
 }
 
 // validatePodSpec checks what a Pod, or a template of Pods, is made of.
