@@ -119,7 +119,8 @@ func (w *wave) judgeProgress() {
 		return
 	}
 	current := w.condition(appsv1.DeploymentProgressing)
-	if w.status.Replicas == w.status.UpdatedReplicas && current != nil && current.Reason == NewReplicaSetAvailable {
+	finished := current != nil && current.Reason == NewReplicaSetAvailable
+	if finished && w.next != nil && w.status.Replicas == w.status.UpdatedReplicas {
 		return // a finished rollout has no progress to make
 	}
 	subject := fmt.Sprintf("Deployment %q", w.deployment.Name)
@@ -129,7 +130,9 @@ func (w *wave) judgeProgress() {
 	switch {
 	case isComplete(w.deployment, w.status):
 		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetAvailable, subject+" has successfully progressed.")
-	case w.progressed():
+	case w.progressed(), finished && w.next == nil:
+		// Where there is no new ReplicaSet yet, Recreate has begun to wait for
+		// old Pods. To upstream the rollout before is finished for as long.
 		w.renewProgress(current, ReplicaSetUpdated, subject+" is progressing.")
 	case w.timedOut(current):
 		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionFalse, ProgressDeadlineExceeded, subject+" has timed out progressing.")
