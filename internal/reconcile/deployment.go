@@ -24,10 +24,13 @@ type Deployments struct {
 	Events                  Recorder
 	Own                     *OwnWrites
 	Now                     func() time.Time
+	// Steady is the time that has passed, whatever the clock is set to.
+	Steady func() time.Duration
 	// Told, if there is one, hears of every action before it is applied.
 	Told func(action rollout.Action)
 
 	unanswered unanswered
+	watching   watching
 }
 
 // Owners are the keys of the Deployment of a ReplicaSet, or of those that may
@@ -104,7 +107,8 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 			return time.Time{}, err
 		}
 	}
-	decision := rollout.Decide(rollout.Snapshot{Now: c.Now(), Deployment: d, ReplicaSets: sets, Pods: pods})
+	now := c.Now()
+	decision := rollout.Decide(rollout.Snapshot{Now: now, Since: c.watching.since(now, c.Steady()), Deployment: d, ReplicaSets: sets, Pods: pods})
 	if len(decision.Actions) == 0 && sameMeaning(&d.Status, &decision.Status) {
 		return decision.WakeAt, nil
 	}

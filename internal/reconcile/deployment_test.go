@@ -359,6 +359,63 @@ func TestADeploymentWakesWhenItsDeadlineHasPassed(t *testing.T) {
 	}
 }
 
+// What was not watched may have been progress: a rollout gets its time anew
+// after a restart, and when the clock is set.
+func TestADeadlineDoesNotPassWhileNobodyWatches(t *testing.T) {
+	for name, away := range map[string]func(w *world){
+		"a restart":      func(w *world) { w.now = w.now.Add(time.Hour); w.startDeployments() },
+		"a step forward": func(w *world) { w.now, w.clockSet = w.now.Add(time.Hour), w.clockSet+time.Hour },
+		"a step back and forward": func(w *world) {
+			w.now, w.clockSet = w.now.Add(-time.Hour), w.clockSet-time.Hour
+			w.settle(w.reconcileDeployment)
+			w.now, w.clockSet = w.now.Add(2*time.Hour), w.clockSet+2*time.Hour
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deployment(1)
+			w.settle(w.reconcileDeployment)
+			away(w)
+			back := w.now
+			w.settle(w.reconcileDeployment)
+			wakeAt, err := w.reconcileDeployment()
+			w.succeeds(err)
+			if reason := w.progressing().Reason; reason == rollout.ProgressDeadlineExceeded || !wakeAt.Equal(back.Add(601*time.Second)) {
+				t.Errorf("it says %s, and wakes at %v, %v after that", reason, wakeAt, wakeAt.Sub(back))
+			}
+			w.now = wakeAt
+			w.settle(w.reconcileDeployment)
+			if reason := w.progressing().Reason; reason != rollout.ProgressDeadlineExceeded {
+				t.Errorf("after its time it says %s", reason)
+			}
+		})
+	}
+}
+
+func (w *world) progressing() appsv1.DeploymentCondition {
+	for _, condition := range w.deployments.objects["web"].Status.Conditions {
+		if condition.Type == appsv1.DeploymentProgressing {
+			return condition
+		}
+	}
+	w.Fatal("there is no Progressing condition")
+	return appsv1.DeploymentCondition{}
+}
+
+// A clock that runs a little fast is not set: a deadline passes by it.
+func TestAClockThatIsOffByLittleIsNotSet(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(1)
+	w.settle(w.reconcileDeployment)
+	for range 6 {
+		w.now, w.clockSet = w.now.Add(101*time.Second), w.clockSet+time.Second
+		w.settle(w.reconcileDeployment)
+	}
+	if reason := w.progressing().Reason; reason != rollout.ProgressDeadlineExceeded {
+		t.Errorf("it says %s", reason)
+	}
+}
+
 func TestADeploymentThatIsGoneIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	w.deployment(1)

@@ -189,8 +189,14 @@ func (w *wave) timedOut(current *appsv1.DeploymentCondition) bool {
 	}
 }
 
+// deadline counts from the last progress that was seen, but not over a time in
+// which nobody watched, nor over a step of the clock.
 func (w *wave) deadline(progressing *appsv1.DeploymentCondition) time.Time {
-	return progressing.LastUpdateTime.Add(time.Duration(*w.deployment.Spec.ProgressDeadlineSeconds) * time.Second)
+	from := progressing.LastUpdateTime.Time
+	if w.snap.Since.After(from) {
+		from = w.snap.Since
+	}
+	return from.Add(time.Duration(*w.deployment.Spec.ProgressDeadlineSeconds) * time.Second)
 }
 
 // wakeAtDeadline sees to it that a stuck rollout is noticed in time.

@@ -99,6 +99,7 @@ func newProcess(w *World) *process {
 		Deployments: &w.deploymentCache, Sets: &w.setCache, Pods: &w.podCache,
 		DeploymentClient: deployments, SetClient: sets,
 		Events: silent{}, Own: reconcile.NewOwnWrites(p.deploymentQueue.add), Now: w.now,
+		Steady: func() time.Duration { return w.elapsed },
 	}
 	p.sets = &reconcile.Sets{
 		Kind: reconcile.ReplicaSets(sets), Sets: &w.setCache, Pods: &w.podCache, PodClient: pods,
