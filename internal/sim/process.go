@@ -155,7 +155,7 @@ func (p *process) lookAtDeployment(k reconcile.Key) {
 		return
 	}
 	d, _ := p.w.deploymentCache.get(k.Name)
-	p.w.ghost.beginDeployment(d)
+	p.w.ghost.beginDeployment(p.w, d)
 	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.deploymentCache.behind()+p.w.setCache.behind() > 0, p.w.isBlind()
 	p.w.say("deployment controller: looks at %s", k.Name)
 	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
