@@ -117,7 +117,7 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 		if c.Told != nil {
 			c.Told(action)
 		}
-		if err := c.apply(ctx, k, current, action); err != nil {
+		if err := c.apply(ctx, k, current, action, decision.Status); err != nil {
 			c.noteUnanswered(k, action, err)
 			return time.Time{}, fmt.Errorf("%s: %w", action.Why(), err)
 		}

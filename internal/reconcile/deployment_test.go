@@ -119,14 +119,17 @@ func TestASetThatCannotBeMadeIsReported(t *testing.T) {
 		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ReplicaSetCreateError", Message: said,
 		LastUpdateTime: metav1.NewTime(start), LastTransitionTime: metav1.NewTime(start),
 	}
-	if got := w.deployments.objects["web"].Status.Conditions; !slices.Equal(got, []appsv1.DeploymentCondition{condition}) {
-		t.Errorf("the conditions are %+v", got)
+	if got := w.progressing(); got != condition {
+		t.Errorf("the condition is %+v", got)
+	}
+	if got := w.deployments.objects["web"].Status; got.ObservedGeneration != 1 || got.UnavailableReplicas != 3 || len(got.Conditions) != 2 {
+		t.Errorf("the status is %+v", got)
 	}
 	w.asked()
 	w.show()
 	_, err = w.reconcileDeployment()
 	w.fails(err, "forbidden") // an answer leaves nothing to be found out
-	if asked := w.asked(); count(asked, "get") > 0 {
+	if asked := w.asked(); count(asked, "get")+count(asked, "status") > 0 {
 		t.Errorf("the requests are %q", asked)
 	}
 }

@@ -226,16 +226,20 @@ func (w *wave) notePause() {
 	}
 }
 
-// CreateFailed is a Deployment's status that says why its new ReplicaSet cannot
-// be made. Whoever does not ask for progress is not told of it.
-func CreateFailed(d *appsv1.Deployment, message string, now time.Time) appsv1.DeploymentStatus {
+// CreateFailed is the status that was decided on, but that it says why the new
+// ReplicaSet cannot be made. Whoever does not ask for progress is not told of
+// it. Upstream leaves the counts of the old Pods as they were when it began.
+func CreateFailed(d *appsv1.Deployment, decided appsv1.DeploymentStatus, message string, now time.Time) appsv1.DeploymentStatus {
 	w := newWave(Snapshot{Now: now, Deployment: d})
-	if w.hasDeadline() {
-		w.setCause(appsv1.DeploymentProgressing, corev1.ConditionFalse, ReplicaSetCreateError, message)
+	if !w.hasDeadline() {
+		return decided
 	}
-	status := d.Status
-	status.Conditions = w.conditions
-	return status
+	w.setCause(appsv1.DeploymentProgressing, corev1.ConditionFalse, ReplicaSetCreateError, message)
+	failed := *w.condition(appsv1.DeploymentProgressing)
+	w.conditions = slices.Clone(decided.Conditions)
+	w.removeCondition(appsv1.DeploymentProgressing)
+	decided.Conditions = append(w.conditions, failed)
+	return decided
 }
 
 // copyFailure shows why a ReplicaSet cannot make its Pods; the new one's cause

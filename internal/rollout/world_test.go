@@ -94,7 +94,7 @@ func (w *world) Do(line string) error {
 	case "restart":
 		w.since = w.now
 	case "refused":
-		w.deployment.Status = rollout.CreateFailed(w.deployment, strings.Join(rest, " "), w.now)
+		w.deployment.Status = rollout.CreateFailed(w.deployment, w.decide().Status, strings.Join(rest, " "), w.now)
 	case "rollout":
 		w.toEnd = true
 	default:
