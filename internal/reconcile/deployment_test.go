@@ -40,7 +40,13 @@ func TestADeploymentMakesItsSetOnceAndWaitsForItsCache(t *testing.T) {
 	_, err = w.reconcileDeployment()
 	w.succeeds(err)
 	w.asks()
-	w.settle(w.reconcileDeployment)
+	w.show()
+	_, err = w.reconcileDeployment()
+	w.succeeds(err)
+	w.asks() // its own annotation is nothing to be looked at once more
+	if d := w.deployments.objects["web"]; d.Generation != 2 || d.Status.ObservedGeneration != 2 {
+		t.Errorf("of generation %d, %d is observed", d.Generation, d.Status.ObservedGeneration)
+	}
 	if want := "Normal ScalingReplicaSet Scaled up replica set " + name + " from 0 to 3"; !slices.Equal(w.events, []string{want}) {
 		t.Errorf("events %q", w.events)
 	}
