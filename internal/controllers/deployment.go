@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"time"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -10,6 +12,7 @@ import (
 
 // newDeployments drives package rollout.
 func newDeployments(b *base) (*loop, error) {
+	begun := now()
 	l := newLoop("deployment", 5, b.log)
 	deployments, sets, pods := b.Apps().V1().Deployments().Informer(), b.Apps().V1().ReplicaSets().Informer(), b.Core().V1().Pods().Informer()
 	for _, informer := range []cache.SharedIndexInformer{sets, pods} {
@@ -26,6 +29,7 @@ func newDeployments(b *base) (*loop, error) {
 			return b.client.AppsV1().ReplicaSets(namespace)
 		},
 		Events: b.recorder("deployment-controller"), Own: l.own, Now: now,
+		Steady: func() time.Duration { return time.Since(begun) },
 	}
 	l.reconcile = c.Reconcile
 	if err := onAny(deployments, func(d *appsv1.Deployment) { l.queue.Add(keyOf(d)) }); err != nil {

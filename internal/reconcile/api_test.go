@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,11 @@ func (a *api[O]) write(verb string, sent O) (O, error) {
 }
 
 func (a *api[O]) Update(_ context.Context, sent O, _ metav1.UpdateOptions) (O, error) {
+	// A Deployment's annotations count as its spec does, as in registry/apps.
+	if before, stored := a.objects[sent.GetName()]; stored && a.kind == "Deployment" && !maps.Equal(before.GetAnnotations(), sent.GetAnnotations()) {
+		sent = copied(sent)
+		sent.SetGeneration(before.GetGeneration() + 1)
+	}
 	return a.write("update", sent)
 }
 

@@ -24,10 +24,13 @@ type Deployments struct {
 	Events                  Recorder
 	Own                     *OwnWrites
 	Now                     func() time.Time
+	// Steady is the time that has passed, whatever the clock is set to.
+	Steady func() time.Duration
 	// Told, if there is one, hears of every action before it is applied.
 	Told func(action rollout.Action)
 
 	unanswered unanswered
+	watching   watching
 }
 
 // Owners are the keys of the Deployment of a ReplicaSet, or of those that may
@@ -104,19 +107,14 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 			return time.Time{}, err
 		}
 	}
-	decision := rollout.Decide(rollout.Snapshot{Now: c.Now(), Deployment: d, ReplicaSets: sets, Pods: pods})
+	now := c.Now()
+	decision := rollout.Decide(rollout.Snapshot{Now: now, Since: c.watching.since(now, c.Steady()), Deployment: d, ReplicaSets: sets, Pods: pods})
 	if len(decision.Actions) == 0 && sameMeaning(&d.Status, &decision.Status) {
 		return decision.WakeAt, nil
 	}
 	current := copyForWriting(d)
-	for _, action := range decision.Actions {
-		if c.Told != nil {
-			c.Told(action)
-		}
-		if err := c.apply(ctx, k, current, action); err != nil {
-			c.noteUnanswered(k, action, err)
-			return time.Time{}, fmt.Errorf("%s: %w", action.Why(), err)
-		}
+	if err := c.act(ctx, k, current, &decision); err != nil {
+		return time.Time{}, err
 	}
 	if err := c.writeStatus(ctx, k, current, decision.Status); err != nil {
 		return time.Time{}, err
@@ -125,6 +123,24 @@ func (c *Deployments) Reconcile(ctx context.Context, k Key) (time.Time, error) {
 		c.record(current, &event)
 	}
 	return decision.WakeAt, nil
+}
+
+// act does all that was decided, and keeps d, a copy of the Deployment, up to date.
+func (c *Deployments) act(ctx context.Context, k Key, d *appsv1.Deployment, decision *rollout.Decision) error {
+	for _, action := range decision.Actions {
+		if c.Told != nil {
+			c.Told(action)
+		}
+		if err := c.apply(ctx, k, d, action, decision.Status); err != nil {
+			c.noteUnanswered(k, action, err)
+			return fmt.Errorf("%s: %w", action.Why(), err)
+		}
+		if _, annotated := action.(rollout.Annotate); annotated {
+			// The generation is the API's answer to nothing but that.
+			decision.Status.ObservedGeneration = d.Generation
+		}
+	}
+	return nil
 }
 
 // copyForWriting is a copy whose status and annotations may be changed.

@@ -18,7 +18,8 @@ import (
 )
 
 // apply does one action, and keeps d, a copy of the Deployment, up to date.
-func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, action rollout.Action) error {
+// decided is the status that was decided on with it.
+func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, action rollout.Action, decided appsv1.DeploymentStatus) error {
 	sets := c.SetClient(k.Namespace)
 	switch a := action.(type) {
 	case rollout.Adopt:
@@ -29,7 +30,7 @@ func (c *Deployments) apply(ctx context.Context, k Key, d *appsv1.Deployment, ac
 	case rollout.Release:
 		return c.setOwner(ctx, k, a.Ref, map[string]any{"$patch": "delete", "uid": d.UID})
 	case rollout.Create:
-		return c.create(ctx, k, d, a)
+		return c.create(ctx, k, d, a, decided)
 	case rollout.Update:
 		return c.update(ctx, k, d, a)
 	case rollout.Delete:
@@ -140,7 +141,7 @@ func ownerPatch(owner any, uid types.UID, resourceVersion string) ([]byte, error
 // create makes a ReplicaSet. If its name is taken, it may be our own of a
 // moment ago, whose answer was lost; another template's makes the Deployment
 // choose another name.
-func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a rollout.Create) error {
+func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a rollout.Create, decided appsv1.DeploymentStatus) error {
 	sets := c.SetClient(k.Namespace)
 	made, err := sets.Create(ctx, a.ReplicaSet, metav1.CreateOptions{})
 	switch {
@@ -151,7 +152,7 @@ func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return err // the Deployment goes too, and nothing can be told of it
 	case !apierrors.IsAlreadyExists(err):
-		return c.createFailed(ctx, k, d, a.ReplicaSet.Name, err)
+		return c.createFailed(ctx, k, d, decided, a.ReplicaSet.Name, err)
 	}
 	existing, err := sets.Get(ctx, a.ReplicaSet.Name, metav1.GetOptions{})
 	if err != nil {
@@ -175,13 +176,13 @@ func (c *Deployments) create(ctx context.Context, k Key, d *appsv1.Deployment, a
 
 // createFailed tells users why a ReplicaSet cannot be made. A broken connection
 // tells nothing about that: the ReplicaSet may be there.
-func (c *Deployments) createFailed(ctx context.Context, k Key, d *appsv1.Deployment, name string, err error) error {
+func (c *Deployments) createFailed(ctx context.Context, k Key, d *appsv1.Deployment, decided appsv1.DeploymentStatus, name string, err error) error {
 	message := fmt.Sprintf("Failed to create new replica set %q: %v", name, err)
 	c.Events.Event(d, corev1.EventTypeWarning, rollout.ReplicaSetCreateError, message)
 	if answer := apierrors.APIStatus(nil); !errors.As(err, &answer) {
 		return err
 	}
-	if untold := c.writeStatus(ctx, k, d, rollout.CreateFailed(d, message, c.Now())); untold != nil {
+	if untold := c.writeStatus(ctx, k, d, rollout.CreateFailed(d, decided, message, c.Now())); untold != nil {
 		// The cause is what decides what is done next.
 		return fmt.Errorf("%w (nor could the status say so: %v)", err, untold)
 	}

@@ -40,7 +40,13 @@ func TestADeploymentMakesItsSetOnceAndWaitsForItsCache(t *testing.T) {
 	_, err = w.reconcileDeployment()
 	w.succeeds(err)
 	w.asks()
-	w.settle(w.reconcileDeployment)
+	w.show()
+	_, err = w.reconcileDeployment()
+	w.succeeds(err)
+	w.asks() // its own annotation is nothing to be looked at once more
+	if d := w.deployments.objects["web"]; d.Generation != 2 || d.Status.ObservedGeneration != 2 {
+		t.Errorf("of generation %d, %d is observed", d.Generation, d.Status.ObservedGeneration)
+	}
 	if want := "Normal ScalingReplicaSet Scaled up replica set " + name + " from 0 to 3"; !slices.Equal(w.events, []string{want}) {
 		t.Errorf("events %q", w.events)
 	}
@@ -119,14 +125,17 @@ func TestASetThatCannotBeMadeIsReported(t *testing.T) {
 		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ReplicaSetCreateError", Message: said,
 		LastUpdateTime: metav1.NewTime(start), LastTransitionTime: metav1.NewTime(start),
 	}
-	if got := w.deployments.objects["web"].Status.Conditions; !slices.Equal(got, []appsv1.DeploymentCondition{condition}) {
-		t.Errorf("the conditions are %+v", got)
+	if got := w.progressing(); got != condition {
+		t.Errorf("the condition is %+v", got)
+	}
+	if got := w.deployments.objects["web"].Status; got.ObservedGeneration != 1 || got.UnavailableReplicas != 3 || len(got.Conditions) != 2 {
+		t.Errorf("the status is %+v", got)
 	}
 	w.asked()
 	w.show()
 	_, err = w.reconcileDeployment()
 	w.fails(err, "forbidden") // an answer leaves nothing to be found out
-	if asked := w.asked(); count(asked, "get") > 0 {
+	if asked := w.asked(); count(asked, "get")+count(asked, "status") > 0 {
 		t.Errorf("the requests are %q", asked)
 	}
 }
@@ -356,6 +365,63 @@ func TestADeploymentWakesWhenItsDeadlineHasPassed(t *testing.T) {
 	}
 	if wakeAt, err = w.reconcileDeployment(); err != nil || !wakeAt.IsZero() {
 		t.Errorf("it wakes again at %v, %v", wakeAt, err)
+	}
+}
+
+// What was not watched may have been progress: a rollout gets its time anew
+// after a restart, and when the clock is set.
+func TestADeadlineDoesNotPassWhileNobodyWatches(t *testing.T) {
+	for name, away := range map[string]func(w *world){
+		"a restart":      func(w *world) { w.now = w.now.Add(time.Hour); w.startDeployments() },
+		"a step forward": func(w *world) { w.now, w.clockSet = w.now.Add(time.Hour), w.clockSet+time.Hour },
+		"a step back and forward": func(w *world) {
+			w.now, w.clockSet = w.now.Add(-time.Hour), w.clockSet-time.Hour
+			w.settle(w.reconcileDeployment)
+			w.now, w.clockSet = w.now.Add(2*time.Hour), w.clockSet+2*time.Hour
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deployment(1)
+			w.settle(w.reconcileDeployment)
+			away(w)
+			back := w.now
+			w.settle(w.reconcileDeployment)
+			wakeAt, err := w.reconcileDeployment()
+			w.succeeds(err)
+			if reason := w.progressing().Reason; reason == rollout.ProgressDeadlineExceeded || !wakeAt.Equal(back.Add(601*time.Second)) {
+				t.Errorf("it says %s, and wakes at %v, %v after that", reason, wakeAt, wakeAt.Sub(back))
+			}
+			w.now = wakeAt
+			w.settle(w.reconcileDeployment)
+			if reason := w.progressing().Reason; reason != rollout.ProgressDeadlineExceeded {
+				t.Errorf("after its time it says %s", reason)
+			}
+		})
+	}
+}
+
+func (w *world) progressing() appsv1.DeploymentCondition {
+	for _, condition := range w.deployments.objects["web"].Status.Conditions {
+		if condition.Type == appsv1.DeploymentProgressing {
+			return condition
+		}
+	}
+	w.Fatal("there is no Progressing condition")
+	return appsv1.DeploymentCondition{}
+}
+
+// A clock that runs a little fast is not set: a deadline passes by it.
+func TestAClockThatIsOffByLittleIsNotSet(t *testing.T) {
+	w := newWorld(t)
+	w.deployment(1)
+	w.settle(w.reconcileDeployment)
+	for range 6 {
+		w.now, w.clockSet = w.now.Add(101*time.Second), w.clockSet+time.Second
+		w.settle(w.reconcileDeployment)
+	}
+	if reason := w.progressing().Reason; reason != rollout.ProgressDeadlineExceeded {
+		t.Errorf("it says %s", reason)
 	}
 }
 

@@ -31,10 +31,12 @@ type world struct {
 	sets        *api[*appsv1.ReplicaSet]
 	pods        *api[*corev1.Pod]
 	now         time.Time
-	events      []string
-	requeued    []reconcile.Key
-	own         *reconcile.OwnWrites
-	names       int
+	// clockSet is by how much the clock was set forward.
+	clockSet time.Duration
+	events   []string
+	requeued []reconcile.Key
+	own      *reconcile.OwnWrites
+	names    int
 
 	setController        *reconcile.Sets
 	deploymentController *reconcile.Deployments
@@ -44,12 +46,10 @@ func newWorld(t testing.TB) *world {
 	w := &world{TB: t, server: &server{}, now: start}
 	w.deployments, w.sets, w.pods = newAPI[*appsv1.Deployment](w.server, "Deployment"), newAPI[*appsv1.ReplicaSet](w.server, "ReplicaSet"), newAPI[*corev1.Pod](w.server, "Pod")
 	w.own = reconcile.NewOwnWrites(func(k reconcile.Key) { w.requeued = append(w.requeued, k) })
-	setClient := func(string) reconcile.Client[*appsv1.ReplicaSet] { return w.sets }
-	now := func() time.Time { return w.now }
 	w.setController = &reconcile.Sets{
-		Kind: reconcile.ReplicaSets(setClient), Sets: w.sets.cache, Pods: w.pods.cache,
+		Kind: reconcile.ReplicaSets(func(string) reconcile.Client[*appsv1.ReplicaSet] { return w.sets }), Sets: w.sets.cache, Pods: w.pods.cache,
 		PodClient: func(string) reconcile.Client[*corev1.Pod] { return w.pods },
-		Events:    w, Own: w.own, Now: now,
+		Events:    w, Own: w.own, Now: func() time.Time { return w.now },
 		RandomName: func() string { w.names++; return fmt.Sprintf("%05d", w.names) },
 		Together: func(count int, f func(int)) {
 			for i := range count {
@@ -57,12 +57,20 @@ func newWorld(t testing.TB) *world {
 			}
 		},
 	}
+	w.startDeployments()
+	return w
+}
+
+// startDeployments is a new process of the Deployment controller, which knows
+// nothing of the one before.
+func (w *world) startDeployments() {
 	w.deploymentController = &reconcile.Deployments{
 		Deployments: w.deployments.cache, Sets: w.sets.cache, Pods: w.pods.cache,
 		DeploymentClient: func(string) reconcile.Client[*appsv1.Deployment] { return w.deployments },
-		SetClient:        setClient, Events: w, Own: w.own, Now: now,
+		SetClient:        func(string) reconcile.Client[*appsv1.ReplicaSet] { return w.sets },
+		Events:           w, Own: w.own, Now: func() time.Time { return w.now },
+		Steady: func() time.Duration { return w.now.Sub(start) - w.clockSet },
 	}
-	return w
 }
 
 func (w *world) Event(_ runtime.Object, kind, reason, message string) {

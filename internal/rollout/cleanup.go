@@ -26,8 +26,8 @@ func (w *wave) cleanUp() {
 		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || !rs.observed() {
 			continue
 		}
-		if awaitsTermination(w.deployment) && rs.terminating() > 0 {
-			continue // it is what counts them
+		if (awaitsTermination(w.deployment) || !w.isRolling()) && rs.terminating() > 0 {
+			continue // it is what counts them, and what leads to them
 		}
 		rs.forgotten = true
 		w.actions = append(w.actions, Delete{refOf(rs.ReplicaSet), "it is older than revisionHistoryLimit keeps"})

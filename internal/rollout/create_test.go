@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -87,11 +88,44 @@ func TestALongNameLeavesRoomForTheHash(t *testing.T) {
 // Whoever has asked for no progress in time has no condition of it.
 func TestARefusalWithoutADeadlineIsNoCondition(t *testing.T) {
 	w := newWorld()
-	if got := rollout.CreateFailed(w.deployment, "no", w.now).Conditions; len(got) != 1 || got[0].Message != "no" {
+	if got := rollout.CreateFailed(w.deployment, w.deployment.Status, "no", w.now).Conditions; len(got) != 1 || got[0].Message != "no" {
 		t.Errorf("with a deadline: %+v", got)
 	}
 	w.deployment.Spec.ProgressDeadlineSeconds = nil
-	if got := rollout.CreateFailed(w.deployment, "no", w.now).Conditions; len(got) > 0 {
+	if got := rollout.CreateFailed(w.deployment, w.deployment.Status, "no", w.now).Conditions; len(got) > 0 {
 		t.Errorf("without: %+v", got)
+	}
+}
+
+// While the new ReplicaSet cannot be made, the status follows the old Pods, and
+// is the same as long as they are.
+func TestARefusalHidesNothingOfOldPods(t *testing.T) {
+	w := newWorld()
+	do := func(lines ...string) {
+		for _, line := range lines {
+			if err := w.Do(line); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	do("rs web-a replicas=3 pods=3 revision=1 desired=3 max=4", "deployment image=v2", "refused no")
+	do("rs web-a ready=1 available=1", "clock +1m", "refused no")
+	before := w.deployment.Status
+	if before.ObservedGeneration != w.deployment.Generation || before.AvailableReplicas != 1 || before.UpdatedReplicas != 0 {
+		t.Errorf("the status is %+v", before)
+	}
+	reasons := map[appsv1.DeploymentConditionType]string{}
+	for _, c := range before.Conditions {
+		reasons[c.Type] = c.Reason
+		if c.Type == appsv1.DeploymentProgressing && !c.LastTransitionTime.Time.Equal(start) {
+			t.Errorf("the refusal is said to be new: %+v", c)
+		}
+	}
+	if reasons[appsv1.DeploymentAvailable] != rollout.MinimumReplicasUnavailable || reasons[appsv1.DeploymentProgressing] != rollout.ReplicaSetCreateError {
+		t.Errorf("the conditions are %+v", before.Conditions)
+	}
+	do("clock +1m", "refused no")
+	if !equality.Semantic.DeepEqual(before, w.deployment.Status) {
+		t.Errorf("nothing is new, and the status is another: %+v", w.deployment.Status)
 	}
 }

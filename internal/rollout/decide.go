@@ -158,7 +158,7 @@ func (w *wave) claim(selector labels.Selector) bool {
 		owned := metav1.IsControlledBy(rs, w.deployment)
 		matches := selector.Matches(labels.Set(rs.Labels))
 		switch {
-		case owned && !matches && rs.DeletionTimestamp == nil:
+		case owned && !matches && rs.DeletionTimestamp == nil && w.deployment.DeletionTimestamp == nil:
 			w.actions = append(w.actions, Release{refOf(rs), "its labels do not match the selector any more"})
 		case !owned && matches && metav1.GetControllerOf(rs) == nil && rs.DeletionTimestamp == nil && w.deployment.DeletionTimestamp == nil:
 			w.actions = append(w.actions, Adopt{refOf(rs), "its labels match the selector, and nothing controls it"})

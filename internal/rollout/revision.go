@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"strconv"
@@ -108,7 +109,9 @@ func (w *wave) create(revision int64) {
 	w.copyAnnotations(w.next)
 	w.next.replicas = w.roomForNew()
 	w.noteSize(w.next)
-	w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetCreated, "Created new replica set \""+made.Name+"\"")
+	// One made right after another has time of its own; upstream gives it what
+	// is left of the other's, under the other's name.
+	w.renewProgress(w.condition(appsv1.DeploymentProgressing), NewReplicaSetCreated, fmt.Sprintf("Created new replica set %q", made.Name))
 }
 
 // setName is the name of a ReplicaSet. Of a Deployment's name that leaves no

@@ -10,7 +10,10 @@ import (
 
 // Snapshot is everything that Decide sees. It is not changed.
 type Snapshot struct {
-	Now        time.Time
+	Now time.Time
+	// Since is from when on somebody has watched, by the clock of Now: what
+	// progress there was before may have been missed. Zero is always.
+	Since      time.Time
 	Deployment *appsv1.Deployment
 	// ReplicaSets are those that the Deployment controls, and those that
 	// match its selector and have no controller. In any order.

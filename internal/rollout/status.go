@@ -119,7 +119,8 @@ func (w *wave) judgeProgress() {
 		return
 	}
 	current := w.condition(appsv1.DeploymentProgressing)
-	if w.status.Replicas == w.status.UpdatedReplicas && current != nil && current.Reason == NewReplicaSetAvailable {
+	finished := current != nil && current.Reason == NewReplicaSetAvailable
+	if finished && w.next != nil && w.status.Replicas == w.status.UpdatedReplicas {
 		return // a finished rollout has no progress to make
 	}
 	subject := fmt.Sprintf("Deployment %q", w.deployment.Name)
@@ -129,7 +130,9 @@ func (w *wave) judgeProgress() {
 	switch {
 	case isComplete(w.deployment, w.status):
 		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionTrue, NewReplicaSetAvailable, subject+" has successfully progressed.")
-	case w.progressed():
+	case w.progressed(), finished && w.next == nil:
+		// Where there is no new ReplicaSet yet, Recreate has begun to wait for
+		// old Pods. To upstream the rollout before is finished for as long.
 		w.renewProgress(current, ReplicaSetUpdated, subject+" is progressing.")
 	case w.timedOut(current):
 		w.setCondition(appsv1.DeploymentProgressing, corev1.ConditionFalse, ProgressDeadlineExceeded, subject+" has timed out progressing.")
@@ -186,8 +189,14 @@ func (w *wave) timedOut(current *appsv1.DeploymentCondition) bool {
 	}
 }
 
+// deadline counts from the last progress that was seen, but not over a time in
+// which nobody watched, nor over a step of the clock.
 func (w *wave) deadline(progressing *appsv1.DeploymentCondition) time.Time {
-	return progressing.LastUpdateTime.Add(time.Duration(*w.deployment.Spec.ProgressDeadlineSeconds) * time.Second)
+	from := progressing.LastUpdateTime.Time
+	if w.snap.Since.After(from) {
+		from = w.snap.Since
+	}
+	return from.Add(time.Duration(*w.deployment.Spec.ProgressDeadlineSeconds) * time.Second)
 }
 
 // wakeAtDeadline sees to it that a stuck rollout is noticed in time.
@@ -217,16 +226,20 @@ func (w *wave) notePause() {
 	}
 }
 
-// CreateFailed is a Deployment's status that says why its new ReplicaSet cannot
-// be made. Whoever does not ask for progress is not told of it.
-func CreateFailed(d *appsv1.Deployment, message string, now time.Time) appsv1.DeploymentStatus {
+// CreateFailed is the status that was decided on, but that it says why the new
+// ReplicaSet cannot be made. Whoever does not ask for progress is not told of
+// it. Upstream leaves the counts of the old Pods as they were when it began.
+func CreateFailed(d *appsv1.Deployment, decided appsv1.DeploymentStatus, message string, now time.Time) appsv1.DeploymentStatus {
 	w := newWave(Snapshot{Now: now, Deployment: d})
-	if w.hasDeadline() {
-		w.setCause(appsv1.DeploymentProgressing, corev1.ConditionFalse, ReplicaSetCreateError, message)
+	if !w.hasDeadline() {
+		return decided
 	}
-	status := d.Status
-	status.Conditions = w.conditions
-	return status
+	w.setCause(appsv1.DeploymentProgressing, corev1.ConditionFalse, ReplicaSetCreateError, message)
+	failed := *w.condition(appsv1.DeploymentProgressing)
+	w.conditions = slices.Clone(decided.Conditions)
+	w.removeCondition(appsv1.DeploymentProgressing)
+	decided.Conditions = append(w.conditions, failed)
+	return decided
 }
 
 // copyFailure shows why a ReplicaSet cannot make its Pods; the new one's cause

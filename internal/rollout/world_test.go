@@ -20,7 +20,7 @@ var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // world is what a scenario has built so far.
 type world struct {
-	now        time.Time
+	now, since time.Time
 	deployment *appsv1.Deployment
 	sets       map[string]*appsv1.ReplicaSet
 	pods       map[types.UID][]*corev1.Pod
@@ -64,6 +64,7 @@ func template(image string) corev1.PodTemplateSpec {
 //	follow [NAME]                              every Pod that is wanted is there and available, of all ReplicaSets or one
 //	refused MESSAGE                            the API does not let the new ReplicaSet be made
 //	clock +DURATION                            or -DURATION
+//	restart                                    the controller has just begun to watch
 //	rollout                                    decide, apply and follow until nothing is left to do
 func (w *world) Do(line string) error {
 	fields := strings.Fields(line)
@@ -90,8 +91,10 @@ func (w *world) Do(line string) error {
 		by, err := time.ParseDuration(rest[0])
 		w.now = w.now.Add(by)
 		return err
+	case "restart":
+		w.since = w.now
 	case "refused":
-		w.deployment.Status = rollout.CreateFailed(w.deployment, strings.Join(rest, " "), w.now)
+		w.deployment.Status = rollout.CreateFailed(w.deployment, w.decide().Status, strings.Join(rest, " "), w.now)
 	case "rollout":
 		w.toEnd = true
 	default:
@@ -151,7 +154,7 @@ func (w *world) sorted() []*appsv1.ReplicaSet {
 func (w *world) decide() rollout.Decision {
 	sets := w.sorted()
 	slices.Reverse(sets) // their order is to mean nothing
-	w.last = rollout.Decide(rollout.Snapshot{Now: w.now, Deployment: w.deployment, ReplicaSets: sets, Pods: w.pods})
+	w.last = rollout.Decide(rollout.Snapshot{Now: w.now, Since: w.since, Deployment: w.deployment, ReplicaSets: sets, Pods: w.pods})
 	if err := errors.Join(checkEvents(w.last), checkConditions(w.deployment.Status.Conditions, w.last.Status.Conditions, w.now)); err != nil {
 		panic(err)
 	}

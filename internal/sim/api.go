@@ -171,6 +171,7 @@ func (a deploymentAPI) UpdateStatus(_ context.Context, sent *appsv1.Deployment, 
 		after := *before
 		sent.Status.DeepCopyInto(&after.Status)
 		a.w.putDeployment(nil, &after)
+		a.w.checkTimeout(before, &after)
 		return &after, nil
 	})
 }

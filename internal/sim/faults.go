@@ -211,6 +211,7 @@ func (w *World) restart(fresh bool) {
 	skip(w, &w.podCache, fresh)
 	w.ghost.blind = [kinds]int{w.deployments.end(), w.sets.end(), w.pods.end()}
 	w.ghost.forgetDeletions(w)
+	w.ghost.watches = false
 	w.faults.armed, w.faults.broken = fateFine, 0
 	w.process = newProcess(w)
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,12 @@ type ghost struct {
 	// staleLook is set when a controller looks at caches that lag, blindLook
 	// when they are blind: they may see before it writes.
 	staleLook, blindLook bool
+	// watches is set when the process has looked at a Deployment, watchedFrom is
+	// what its clock showed then, or when it was last set; skew is as at the
+	// last look.
+	watches     bool
+	watchedFrom time.Time
+	skew        time.Duration
 }
 
 // loss is a Pod that was taken from its set by something else than the
@@ -63,7 +70,13 @@ func (w *World) violate(format string, args ...any) {
 	}
 }
 
-func (g *ghost) beginDeployment(d *appsv1.Deployment) { g.view, g.viewSet, g.liveRead = d, nil, "" }
+func (g *ghost) beginDeployment(w *World, d *appsv1.Deployment) {
+	g.view, g.viewSet, g.liveRead = d, nil, ""
+	if !g.watches || (w.skew-g.skew).Abs() >= 10*time.Second {
+		g.watches, g.watchedFrom = true, w.now()
+	}
+	g.skew = w.skew
+}
 
 func (g *ghost) beginSet(rs *appsv1.ReplicaSet, podsSeen int) {
 	g.view, g.viewSet, g.podsSeen, g.liveRead, g.refused = nil, rs, podsSeen, "", false
@@ -205,13 +218,20 @@ func (w *World) checkGrowth(after *appsv1.ReplicaSet, from, to int32) {
 			continue
 		}
 		for _, pod := range w.podsOf(rs.UID) {
-			if pod.DeletionTimestamp != nil && d.Annotations[rollout.PodReplacementPolicyAnnotation] == rollout.TerminationStarted {
-				continue
-			}
-			if !hasEnded(pod) && !slices.Contains(w.ghost.relabeled, pod.UID) {
+			if w.isWaitedFor(d, pod) {
 				w.violate("Recreate begins %s while %s of %s is there", after.Name, pod.Name, rs.Name)
 			}
 		}
+	}
+}
+
+// isWaitedFor tells whether Recreate has to wait for the end of an old Pod.
+func (w *World) isWaitedFor(d *appsv1.Deployment, pod *corev1.Pod) bool {
+	switch {
+	case d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType, hasEnded(pod), slices.Contains(w.ghost.relabeled, pod.UID):
+		return false
+	default:
+		return pod.DeletionTimestamp == nil || d.Annotations[rollout.PodReplacementPolicyAnnotation] != rollout.TerminationStarted
 	}
 }
 
@@ -315,13 +335,15 @@ func ownerUID(o metav1.Object) types.UID {
 	return ""
 }
 
-// checkSetDeletion: an old ReplicaSet that has Pods is never cleaned up.
+// checkSetDeletion: an old ReplicaSet that has Pods is never cleaned up, also
+// while they are on their way out if they are to be waited for: nobody would
+// know of them any more.
 func (w *World) checkSetDeletion(rs *appsv1.ReplicaSet) {
 	if w.wroteBlindly() {
 		return
 	}
 	for _, pod := range w.podsOf(rs.UID) {
-		if isActive(pod) {
+		if isActive(pod) || w.ghost.view != nil && w.isWaitedFor(w.ghost.view, pod) {
 			w.violate("%s is cleaned up, and has %s", rs.Name, pod.Name)
 		}
 	}
@@ -332,6 +354,22 @@ func (w *World) checkDeploymentWrite(before, after *appsv1.Deployment) {
 	if was, is := rollout.Revision(before.Annotations), rollout.Revision(after.Annotations); is < was && !w.wroteBlindly() {
 		w.violate("the Deployment goes back from revision %d to %d", was, is)
 	}
+}
+
+// checkTimeout: no rollout is said to have timed out before it was watched for
+// as long as it may take.
+func (w *World) checkTimeout(before, after *appsv1.Deployment) {
+	if hasTimedOut(before) || !hasTimedOut(after) {
+		return
+	}
+	watched := w.now().Sub(w.ghost.watchedFrom)
+	if seconds := *after.Spec.ProgressDeadlineSeconds; watched < time.Duration(seconds)*time.Second {
+		w.violate("the Deployment has timed out, and was watched for %s of %d s", watched, seconds)
+	}
+}
+
+func hasTimedOut(d *appsv1.Deployment) bool {
+	return slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool { return c.Reason == rollout.ProgressDeadlineExceeded })
 }
 
 // checkPodCreation: a set never makes more Pods than it was to have when its

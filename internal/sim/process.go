@@ -99,6 +99,7 @@ func newProcess(w *World) *process {
 		Deployments: &w.deploymentCache, Sets: &w.setCache, Pods: &w.podCache,
 		DeploymentClient: deployments, SetClient: sets,
 		Events: silent{}, Own: reconcile.NewOwnWrites(p.deploymentQueue.add), Now: w.now,
+		Steady: func() time.Duration { return w.elapsed },
 	}
 	p.sets = &reconcile.Sets{
 		Kind: reconcile.ReplicaSets(sets), Sets: &w.setCache, Pods: &w.podCache, PodClient: pods,
@@ -154,7 +155,7 @@ func (p *process) lookAtDeployment(k reconcile.Key) {
 		return
 	}
 	d, _ := p.w.deploymentCache.get(k.Name)
-	p.w.ghost.beginDeployment(d)
+	p.w.ghost.beginDeployment(p.w, d)
 	p.w.ghost.staleLook, p.w.ghost.blindLook = p.w.deploymentCache.behind()+p.w.setCache.behind() > 0, p.w.isBlind()
 	p.w.say("deployment controller: looks at %s", k.Name)
 	p.finish(&p.deploymentQueue, k, p.deployments.Reconcile)
