@@ -29,6 +29,9 @@ func (w *world) outcome() Outcome {
 	if !w.deadlineAt.IsZero() {
 		o.DeadlineAfterSeconds = seconds(w.deadlineAt.Sub(w.in.Now))
 	}
+	if w.noteComplete() {
+		o.AfterSeconds = seconds(w.completeAt.Sub(w.in.Now))
+	}
 	switch {
 	case w.complete() && w.deadlineAt.IsZero():
 		o.State = Complete

@@ -43,6 +43,7 @@ type world struct {
 
 	waits          waits
 	deadlineAt     time.Time
+	completeAt     time.Time
 	mostPods       int32
 	leastAvailable int32
 }
@@ -77,15 +78,32 @@ func newWorld(in Input) *world {
 	return w
 }
 
-// run goes on until the rollout is complete, or nothing will happen any more.
+// run goes on until the rollout is complete, with what the history does not
+// keep forgotten, or nothing will happen any more.
 func (w *world) run() {
-	for w.settle() && !w.complete() {
+	for w.settle() && !(w.noteComplete() && !w.forgetsYet()) {
 		next := w.nextEvent()
 		if next.IsZero() {
 			return
 		}
 		w.now = next
 	}
+}
+
+// noteComplete tells whether the rollout is complete, and keeps since when.
+func (w *world) noteComplete() bool {
+	complete := w.complete()
+	if complete && w.completeAt.IsZero() {
+		w.completeAt = w.now
+	}
+	return complete
+}
+
+// forgetsYet tells whether there is an old ReplicaSet which is deleted when its
+// last Pods are gone.
+func (w *world) forgetsYet() bool {
+	limit := w.deployment.Spec.RevisionHistoryLimit
+	return limit != nil && len(w.sets)-1 > int(*limit) && w.counts().Stopping > 0
 }
 
 // settle lets the controllers work until all have done what is to do now. It

@@ -7,7 +7,9 @@ import (
 
 // cleanUp forgets old ReplicaSets beyond revisionHistoryLimit, the lowest
 // revisions first. One that has Pods, or whose controller has not caught up
-// with it, is never forgotten.
+// with it, is never forgotten; Pods on their way out count too, since it is by
+// their ReplicaSet that they are waited for, also by a Recreate that is yet to
+// be asked for.
 func (w *wave) cleanUp() {
 	limit := w.deployment.Spec.RevisionHistoryLimit
 	if limit == nil {
@@ -23,11 +25,8 @@ func (w *wave) cleanUp() {
 		return cmp.Compare(revisionOf(a.Annotations), revisionOf(b.Annotations))
 	})
 	for _, rs := range alive[:max(0, surplus)] {
-		if rs.Status.Replicas != 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || !rs.observed() {
+		if rs.Status.Replicas != 0 || rs.terminating() > 0 || rs.replicas != 0 || size(rs.Spec.Replicas) != 0 || !rs.observed() {
 			continue
-		}
-		if (awaitsTermination(w.deployment) || !w.isRolling()) && rs.terminating() > 0 {
-			continue // it is what counts them, and what leads to them
 		}
 		rs.forgotten = true
 		w.actions = append(w.actions, Delete{refOf(rs.ReplicaSet), "it is older than revisionHistoryLimit keeps"})

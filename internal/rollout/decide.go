@@ -44,7 +44,7 @@ func Decide(s Snapshot) Decision {
 	case w.wasRescaled():
 		w.syncRevisions(false)
 		w.scale()
-		w.writeStatus()
+		w.writeScaledStatus()
 	case s.Deployment.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
 		w.recreate()
 	default:

@@ -103,6 +103,17 @@ func (w *wave) writeStatus() {
 	w.status = &status
 }
 
+// writeScaledStatus writes the status of a wave that only scales. The next one
+// goes on with the rollout, unless this one waits for room: then it is it that
+// may take too long.
+func (w *wave) writeScaledStatus() {
+	if awaitsTermination(w.deployment) {
+		w.writeRolloutStatus()
+	} else {
+		w.writeStatus()
+	}
+}
+
 // writeRolloutStatus writes the status and says how the rollout goes.
 func (w *wave) writeRolloutStatus() {
 	w.writeStatus()

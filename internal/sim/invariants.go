@@ -218,20 +218,13 @@ func (w *World) checkGrowth(after *appsv1.ReplicaSet, from, to int32) {
 			continue
 		}
 		for _, pod := range w.podsOf(rs.UID) {
-			if w.isWaitedFor(d, pod) {
+			if pod.DeletionTimestamp != nil && d.Annotations[rollout.PodReplacementPolicyAnnotation] == rollout.TerminationStarted {
+				continue
+			}
+			if !hasEnded(pod) && !slices.Contains(w.ghost.relabeled, pod.UID) {
 				w.violate("Recreate begins %s while %s of %s is there", after.Name, pod.Name, rs.Name)
 			}
 		}
-	}
-}
-
-// isWaitedFor tells whether Recreate has to wait for the end of an old Pod.
-func (w *World) isWaitedFor(d *appsv1.Deployment, pod *corev1.Pod) bool {
-	switch {
-	case d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType, hasEnded(pod), slices.Contains(w.ghost.relabeled, pod.UID):
-		return false
-	default:
-		return pod.DeletionTimestamp == nil || d.Annotations[rollout.PodReplacementPolicyAnnotation] != rollout.TerminationStarted
 	}
 }
 
@@ -336,14 +329,13 @@ func ownerUID(o metav1.Object) types.UID {
 }
 
 // checkSetDeletion: an old ReplicaSet that has Pods is never cleaned up, also
-// while they are on their way out if they are to be waited for: nobody would
-// know of them any more.
+// while they are on their way out: nobody would know of them any more.
 func (w *World) checkSetDeletion(rs *appsv1.ReplicaSet) {
 	if w.wroteBlindly() {
 		return
 	}
 	for _, pod := range w.podsOf(rs.UID) {
-		if isActive(pod) || w.ghost.view != nil && w.isWaitedFor(w.ghost.view, pod) {
+		if !hasEnded(pod) && !slices.Contains(w.ghost.relabeled, pod.UID) {
 			w.violate("%s is cleaned up, and has %s", rs.Name, pod.Name)
 		}
 	}
