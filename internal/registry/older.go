@@ -38,6 +38,9 @@ type olderStorage struct{ resourceStorage }
 // Categories is empty: `kubectl get all` is to show an object once.
 func (olderStorage) Categories() []string { return nil }
 
+// ShortNames is empty: kubectl warns of those that two groups have.
+func (olderStorage) ShortNames() []string { return nil }
+
 // Destroy does nothing: the store is destroyed with the newest version.
 func (olderStorage) Destroy() {}
 
