@@ -3,6 +3,14 @@ package apiserver_test
 import (
 	"strings"
 	"testing"
+	"time"
+
+	appsv1beta1 "k8s.io/api/apps/v1beta1"
+	corev1 "k8s.io/api/core/v1"
+	extensionsv1beta1 "k8s.io/api/extensions/v1beta1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 
 	"coxswain.dev/cox/internal/apiserver/apitest"
 )
@@ -127,5 +135,41 @@ func TestRightsInOlderGroupsAreTheirOwn(t *testing.T) {
 		contains(t, k.must("get", "-f", path, "--as=jim"), "nginx-deployment ")
 		contains(t, k.fails("delete", "-f", path, "--as=jim"), "is forbidden: User \"jim\" cannot delete resource \"deployments\"")
 		k.must("delete", "-f", path, "--as=joe")
+	}
+}
+
+// Clients of old speak protobuf, too, and watch.
+func TestOlderVersionsAreWatchedInEveryEncoding(t *testing.T) {
+	server := apitest.Start(t)
+	for _, encoding := range []string{"application/json", "application/vnd.kubernetes.protobuf"} {
+		config := rest.CopyConfig(server.Admin())
+		config.ContentType, config.AcceptContentTypes = encoding, encoding
+		client := clientOf(t, config)
+		seen, err := client.ExtensionsV1beta1().Deployments("default").Watch(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer seen.Stop()
+		d := &appsv1beta1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1beta1.DeploymentSpec{Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
+		}}}
+		if _, err := client.AppsV1beta1().Deployments("default").Create(t.Context(), d, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		now := metav1.DeletePropagationBackground
+		if err := client.AppsV1beta2().Deployments("default").DeleteCollection(t.Context(), metav1.DeleteOptions{PropagationPolicy: &now}, metav1.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []watch.EventType{watch.Added, watch.Deleted} {
+			select {
+			case event := <-seen.ResultChan():
+				shown, ok := event.Object.(*extensionsv1beta1.Deployment)
+				if !ok || event.Type != want || shown.Name != "web" || *shown.Spec.RevisionHistoryLimit != 2 {
+					t.Errorf("%s: %s of %+v, want %s of the Deployment", encoding, event.Type, event.Object, want)
+				}
+			case <-time.After(commandLimit):
+				t.Fatalf("%s: nothing was seen, want %s", encoding, want)
+			}
+		}
 	}
 }
