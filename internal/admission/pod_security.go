@@ -17,6 +17,8 @@ import (
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/metrics"
 	"k8s.io/pod-security-admission/policy"
+
+	appsapi "coxswain.dev/cox/internal/apis/apps"
 )
 
 // podSecurity holds Pods to the standard that the labels of their namespace
@@ -59,13 +61,13 @@ func newPodSecurity(deps Dependencies) (admission.Interface, error) {
 
 // Validate implements admission.ValidationInterface.
 func (p *podSecurity) Validate(ctx context.Context, attributes admission.Attributes, _ admission.ObjectInterfaces) error {
-	resource := attributes.GetResource().GroupResource()
+	resource := appsapi.Moved(attributes.GetResource().GroupResource())
 	if resource != corev1.Resource("namespaces") && !p.library.PodSpecExtractor.HasPodSpec(resource) {
 		return nil
 	}
 	answer := p.library.Validate(ctx, &api.AttributesRecord{
 		Name: attributes.GetName(), Namespace: attributes.GetNamespace(),
-		Kind: attributes.GetKind(), Resource: attributes.GetResource(), Subresource: attributes.GetSubresource(),
+		Kind: attributes.GetKind(), Resource: resource.WithVersion(attributes.GetResource().Version), Subresource: attributes.GetSubresource(),
 		Operation: admissionv1.Operation(attributes.GetOperation()),
 		Object:    attributes.GetObject(), OldObject: attributes.GetOldObject(),
 		Username: attributes.GetUserInfo().GetName(),

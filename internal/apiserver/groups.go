@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	extensionsv1beta1 "k8s.io/api/extensions/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -51,7 +52,12 @@ func addDefaults(scheme *runtime.Scheme) {
 }
 
 // groupOrder is the order of discovery: where several groups have a resource
-// of one name, clients take the first.
+// of one name, clients take the first. What is in extensions has moved to
+// other groups, and comes last.
 func groupOrder(groups map[string]*genericapiserver.APIGroupInfo) []string {
-	return slices.Sorted(maps.Keys(groups))
+	names := slices.Sorted(maps.Keys(groups))
+	if at := slices.Index(names, extensionsv1beta1.GroupName); at >= 0 {
+		names = append(slices.Delete(names, at, at+1), extensionsv1beta1.GroupName)
+	}
+	return names
 }

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/endpoints"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
@@ -33,8 +35,9 @@ func (s *Server) install(config *genericapiserver.Config, scheme *runtime.Scheme
 	}
 	delete(groups, corev1.GroupName)
 	ordered := []*genericapiserver.APIGroupInfo{}
-	for _, name := range groupOrder(groups) {
+	for n, name := range groupOrder(groups) {
 		ordered = append(ordered, groups[name])
+		s.orderDiscovery(groups[name].PrioritizedVersions, len(groups)-n)
 	}
 	// Together, so that they share one description of their types.
 	if err := s.generic.InstallAPIGroups(ordered...); err != nil {
@@ -44,12 +47,19 @@ func (s *Server) install(config *genericapiserver.Config, scheme *runtime.Scheme
 	return nil
 }
 
+// orderDiscovery puts the versions of a group in their place in the aggregated
+// document, which has priorities instead of an order.
+func (s *Server) orderDiscovery(versions []schema.GroupVersion, priority int) {
+	for n, version := range versions {
+		s.generic.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(version), priority, len(versions)-n)
+	}
+}
+
 // groups builds the storages, by group.
 func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, served []registry.Builder) (map[string]*genericapiserver.APIGroupInfo, error) {
 	groups := map[string]*genericapiserver.APIGroupInfo{}
 	parameters := runtime.NewParameterCodec(scheme)
-	for _, kind := range served {
-		version := kind.GroupVersion()
+	serve := func(version schema.GroupVersion, storages map[string]rest.Storage) {
 		group, ok := groups[version.Group]
 		if !ok {
 			info := genericapiserver.NewDefaultAPIGroupInfo(version.Group, scheme, parameters, codecs)
@@ -61,39 +71,64 @@ func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, 
 			resources = map[string]rest.Storage{}
 			group.VersionedResourcesStorageMap[version.Version] = resources
 		}
+		maps.Copy(resources, storages)
+	}
+	for _, kind := range served {
 		storages, err := kind.Build(scheme, s.stores)
 		if err != nil {
 			return nil, err
 		}
-		for path, storage := range storages {
-			resources[path] = storage
+		for _, storage := range storages {
 			if filling, ok := storage.(rest.StorageWithReadiness); ok {
 				s.storages = append(s.storages, filling)
 			}
 		}
+		serve(kind.GroupVersion(), storages)
+		if aged, ok := kind.(registry.Aged); ok {
+			for _, version := range aged.OlderVersions() {
+				serve(version, registry.Older(storages))
+			}
+		}
 	}
-	s.explainMistakes(groups)
-	return groups, nil
+	return groups, s.explainMistakes(scheme, groups)
 }
 
 // explainMistakes makes every group's serializer name the fields that were
 // meant.
-func (s *Server) explainMistakes(groups map[string]*genericapiserver.APIGroupInfo) {
+func (s *Server) explainMistakes(scheme *runtime.Scheme, groups map[string]*genericapiserver.APIGroupInfo) error {
 	s.types = map[schema.GroupVersionResource]reflect.Type{}
 	for name, group := range groups {
 		var types []reflect.Type
 		for version, resources := range group.VersionedResourcesStorageMap {
+			served := schema.GroupVersion{Group: name, Version: version}
 			for path, storage := range resources {
 				if strings.Contains(path, "/") {
 					continue
 				}
-				t := reflect.TypeOf(storage.New())
+				t, err := servedType(scheme, served, storage)
+				if err != nil {
+					return err
+				}
 				types = append(types, t)
-				s.types[schema.GroupVersionResource{Group: name, Version: version, Resource: path}] = t
+				s.types[served.WithResource(path)] = t
 			}
 		}
 		group.NegotiatedSerializer = strict.NewSerializer(group.NegotiatedSerializer, types)
 	}
+	return nil
+}
+
+// servedType is the Go type by which a version shows what a storage keeps.
+func servedType(scheme *runtime.Scheme, version schema.GroupVersion, storage rest.Storage) (reflect.Type, error) {
+	kind, err := endpoints.GetResourceKind(version, storage, scheme)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := scheme.New(kind)
+	if err != nil {
+		return nil, err
+	}
+	return reflect.TypeOf(shown), nil
 }
 
 // addTokenRequests adds serviceaccounts/token, which needs several kinds.

@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	extensionsv1beta1 "k8s.io/api/extensions/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -22,6 +23,11 @@ func TestInternalVersionsAreNeverServed(t *testing.T) {
 	server := apitest.Start(t)
 	client := server.Client(t)
 	if _, err := client.CoreV1().ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "a"}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	old := &extensionsv1beta1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: extensionsv1beta1.DeploymentSpec{Template: template}}
+	if _, err := client.ExtensionsV1beta1().Deployments("default").Create(t.Context(), old, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	searchStore(t, server.StoreEndpoint)

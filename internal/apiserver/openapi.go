@@ -1,11 +1,14 @@
 package apiserver
 
 import (
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/kube-openapi/pkg/common"
+	"k8s.io/kube-openapi/pkg/common/restfuladapter"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	generated "coxswain.dev/cox/internal/apiserver/openapi"
@@ -21,9 +24,21 @@ func setOpenAPI(config *genericapiserver.Config, scheme *runtime.Scheme) {
 	config.OpenAPIConfig.GetDefinitionName = publishedKinds(namer)
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(generated.GetOpenAPIDefinitions, namer)
 	config.OpenAPIV3Config.GetDefinitionName = publishedKinds(namer)
+	config.OpenAPIConfig.GetOperationIDAndTagsFromRoute = operationOf
+	config.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationOf
 	// serveOpenAPI does it, when somebody asks.
 	config.SkipOpenAPIInstallation = true
 	config.OpenAPIConfig.Info.Title, config.OpenAPIV3Config.Info.Title = "Kubernetes", "Kubernetes"
+}
+
+// operationOf is what the library would put in its place, which keeps a whole
+// document and every definition alive.
+func operationOf(route common.Route) (string, []string, error) {
+	adapter, ok := route.(*restfuladapter.RouteAdapter)
+	if !ok {
+		return "", nil, fmt.Errorf("describing a %T: it is no route of go-restful", route)
+	}
+	return openapi.GetOperationIDAndTags(adapter.Route)
 }
 
 // publishedKinds names definitions as namer does, without the internal

@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	appsv1beta1 "k8s.io/api/apps/v1beta1"
+	appsv1beta2 "k8s.io/api/apps/v1beta2"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -9,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	extensionsv1beta1 "k8s.io/api/extensions/v1beta1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -16,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	appsapi "coxswain.dev/cox/internal/apis/apps"
 	"coxswain.dev/cox/internal/registry"
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/events"
@@ -51,6 +55,9 @@ func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 			return nil, err
 		}
 	}
+	if err := addOlderVersions(scheme); err != nil {
+		return nil, err
+	}
 	if err := events.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
@@ -70,4 +77,16 @@ func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 		}
 	}
 	return scheme, nil
+}
+
+// addOlderVersions registers the versions before apps/v1, which clients are
+// to prefer.
+func addOlderVersions(scheme *runtime.Scheme) error {
+	if err := appsapi.AddOlderVersions(scheme); err != nil {
+		return err
+	}
+	if err := scheme.SetVersionPriority(appsv1.SchemeGroupVersion, appsv1beta2.SchemeGroupVersion, appsv1beta1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	return scheme.SetVersionPriority(extensionsv1beta1.SchemeGroupVersion)
 }

@@ -7,12 +7,14 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -83,29 +85,57 @@ func chosenManifest(files []string, name string, stdin io.Reader) (manifest, err
 	return found[0], nil
 }
 
-// deploymentDecoder knows the fields of a Deployment, and no others.
-var deploymentDecoder = func() *jsonserializer.Serializer {
+// deploymentVersions are the versions that a Deployment may be written in.
+var deploymentVersions = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	if err := appsv1.AddToScheme(scheme); err != nil {
-		panic(err)
-	}
-	return jsonserializer.NewSerializerWithOptions(jsonserializer.DefaultMetaFactory, scheme, scheme, jsonserializer.SerializerOptions{Strict: true})
-}()
-
-// decoded reads a manifest as the API does with strict field validation.
-func decoded(m manifest) (*appsv1.Deployment, error) {
-	if m.APIVersion != appsv1.SchemeGroupVersion.String() {
-		return nil, fmt.Errorf("%s, Deployment %s, has apiVersion: %s; write apiVersion: apps/v1", m.source, m.Metadata.Name, m.APIVersion)
-	}
-	d := &appsv1.Deployment{}
-	if _, _, err := deploymentDecoder.Decode(m.json, nil, d); err != nil {
-		if runtime.IsStrictDecodingError(err) {
-			complaint := nearfields.Suggest(strings.TrimPrefix(err.Error(), strictError), reflect.TypeFor[appsv1.Deployment]())
-			return nil, fmt.Errorf("%s, Deployment %s: %s", m.source, m.Metadata.Name, complaint)
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, apps.AddOlderVersions} {
+		if err := add(scheme); err != nil {
+			panic(err)
 		}
+	}
+	return scheme
+})
+
+// decoded reads a manifest as the API does with strict field validation, in
+// the version it is written in.
+func decoded(m manifest) (*appsv1.Deployment, error) {
+	scheme := deploymentVersions()
+	decoder := jsonserializer.NewSerializerWithOptions(jsonserializer.DefaultMetaFactory, scheme, scheme, jsonserializer.SerializerOptions{Strict: true})
+	object, _, err := decoder.Decode(m.json, nil, nil)
+	switch {
+	case runtime.IsNotRegisteredError(err):
+		return nil, fmt.Errorf("%s, Deployment %s, has apiVersion: %s; write apiVersion: apps/v1", m.source, m.Metadata.Name, m.APIVersion)
+	case runtime.IsStrictDecodingError(err):
+		complaint := nearfields.Suggest(strings.TrimPrefix(err.Error(), strictError), reflect.TypeOf(object))
+		return nil, fmt.Errorf("%s, Deployment %s: %s", m.source, m.Metadata.Name, complaint)
+	case err != nil:
 		return nil, fmt.Errorf("%s, Deployment %s: %s", m.source, m.Metadata.Name, jsonMistake(err))
 	}
-	return d, nil
+	if d, ok := object.(*appsv1.Deployment); ok {
+		return d, nil
+	}
+	scheme.Default(object)
+	d := &appsv1.Deployment{}
+	return d, scheme.Convert(object, d, nil)
+}
+
+// defaultedAs fills in what an older version does where something was taken
+// out: its selector, for one.
+func defaultedAs(version string, d *appsv1.Deployment) error {
+	if version == appsv1.SchemeGroupVersion.String() {
+		return nil
+	}
+	scheme := deploymentVersions()
+	older, err := scheme.New(schema.FromAPIVersionAndKind(version, "Deployment"))
+	if err != nil {
+		return err
+	}
+	if err := scheme.Convert(d, older, nil); err != nil {
+		return err
+	}
+	scheme.Default(older)
+	*d = appsv1.Deployment{}
+	return scheme.Convert(older, d, nil)
 }
 
 // created is what the API would store of a new Deployment.
@@ -139,6 +169,9 @@ func applied(m manifest, current *appsv1.Deployment) (*appsv1.Deployment, error)
 	}
 	d, err := patched(stored, patch)
 	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.source, err)
+	}
+	if err := defaultedAs(m.APIVersion, d); err != nil {
 		return nil, fmt.Errorf("%s: %w", m.source, err)
 	}
 	remember(d, m)

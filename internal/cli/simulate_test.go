@@ -29,6 +29,7 @@ func TestSimulate(t *testing.T) {
 		"a-creation-under-a-quota":                 "-f testdata/simulate/web.yaml --seed 8 --fault quota@0s",
 		"an-update-into-an-update":                 web + " --update testdata/simulate/web-v3.yaml --at 0s,3s --seed 9 --fault silent-pods",
 		"an-image-by-flag":                         "-f testdata/simulate/web.yaml --image web=web:v9 --seed 10 --fault nodes-full@1s,outage",
+		"manifests-of-older-versions":              "-f testdata/simulate/web-extensions.yaml --update testdata/simulate/web-v2-beta1.yaml --seed 11",
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGolden(t, "simulate-"+name)
@@ -69,6 +70,8 @@ func TestSimulateBadInput(t *testing.T) {
 		"simulate -f testdata/simulate/wrong.yaml",
 		"simulate -f testdata/simulate/word.yaml",
 		"simulate -f testdata/simulate/unknown.yaml",
+		"simulate -f testdata/simulate/version.yaml deploy/web",
+		"simulate -f testdata/simulate/version.yaml deploy/old",
 		"simulate -f testdata/simulate/large.yaml",
 		"simulate -f testdata/simulate/two.yaml",
 		"simulate -f testdata/simulate/two.yaml deploy/third",

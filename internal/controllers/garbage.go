@@ -8,7 +8,9 @@ import (
 	"slices"
 	"sync"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	extensionsv1beta1 "k8s.io/api/extensions/v1beta1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -165,6 +167,10 @@ func (g *garbageCollector) kindOf(owner metav1.OwnerReference) (watched, bool) {
 		return watched{}, false
 	}
 	w, found := g.byKind[schema.GroupKind{Group: version.Group, Kind: owner.Kind}]
+	if !found && version.Group == extensionsv1beta1.GroupName {
+		// What is still served of it is in apps too, and watched there.
+		w, found = g.byKind[schema.GroupKind{Group: appsv1.GroupName, Kind: owner.Kind}]
+	}
 	return w, found
 }
 

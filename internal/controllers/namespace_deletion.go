@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/tools/cache"
+
+	appsapi "coxswain.dev/cox/internal/apis/apps"
 )
 
 // contentPoll is how often a terminating namespace is looked at again while
@@ -127,7 +129,7 @@ type deletable struct {
 }
 
 // deletableResources asks the API which resources there are, each in the
-// version that the server prefers.
+// version that the server prefers, and once only.
 func deletableResources(client discovery.DiscoveryInterface) ([]deletable, error) {
 	lists, err := client.ServerPreferredResources()
 	if err != nil && len(lists) == 0 {
@@ -140,6 +142,9 @@ func deletableResources(client discovery.DiscoveryInterface) ([]deletable, error
 			return nil, err
 		}
 		for _, resource := range list.APIResources {
+			if served := version.WithResource(resource.Name).GroupResource(); appsapi.Moved(served) != served {
+				continue
+			}
 			resources = append(resources, deletable{version.WithResource(resource.Name), resource.Kind, resource.Namespaced})
 		}
 	}

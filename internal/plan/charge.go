@@ -48,7 +48,7 @@ type usage struct {
 	pod *corev1.Pod
 }
 
-var countedReplicaSet = usage{amounts: corev1.ResourceList{"count/replicasets.apps": resource.MustParse("1")}}
+var countedReplicaSet = usage{amounts: corev1.ResourceList{"count/replicasets.apps": resource.MustParse("1"), "count/replicasets.extensions": resource.MustParse("1")}}
 
 func usageOfPod(p *corev1.Pod, now time.Time) usage {
 	plain := &corev1.Pod{ObjectMeta: *p.ObjectMeta.DeepCopy(), Spec: p.Spec}

@@ -27,13 +27,19 @@ var serviceResources = map[corev1.ResourceName]bool{
 	corev1.ResourceServicesNodePorts: true, corev1.ResourceServicesLoadBalancers: true,
 }
 
-// Aliases are the names by which objects were counted before count/ was there.
+// Aliases are other names by which objects are counted: those from before
+// count/ was there, and that of a group which has the same objects.
 var Aliases = map[schema.GroupResource]corev1.ResourceName{
 	{Resource: "configmaps"}:             corev1.ResourceConfigMaps,
 	{Resource: "resourcequotas"}:         corev1.ResourceQuotas,
 	{Resource: "replicationcontrollers"}: corev1.ResourceReplicationControllers,
 	{Resource: "secrets"}:                corev1.ResourceSecrets,
 	{Resource: "persistentvolumeclaims"}: corev1.ResourcePersistentVolumeClaims,
+
+	{Group: "apps", Resource: "deployments"}:       countPrefix + "deployments.extensions",
+	{Group: "apps", Resource: "replicasets"}:       countPrefix + "replicasets.extensions",
+	{Group: "extensions", Resource: "deployments"}: countPrefix + "deployments.apps",
+	{Group: "extensions", Resource: "replicasets"}: countPrefix + "replicasets.apps",
 }
 
 // OfPods tells whether Pods use the named resource.
@@ -51,7 +57,11 @@ func OfServices(name corev1.ResourceName) bool { return serviceResources[name] }
 // among them.
 func Counted(name corev1.ResourceName) (schema.GroupResource, bool) {
 	if counted, ok := strings.CutPrefix(string(name), countPrefix); ok {
-		return schema.ParseGroupResource(counted), true
+		resource := schema.ParseGroupResource(counted)
+		if resource.Group == "extensions" {
+			resource.Group = "apps" // what is served there are the same objects
+		}
+		return resource, true
 	}
 	for resource, alias := range Aliases {
 		if name == alias {

@@ -115,7 +115,7 @@ func TestNamesOfResources(t *testing.T) {
 	for name, want := range map[corev1.ResourceName]string{
 		"pods": "pods", "count/pods": "pods", "requests.cpu": "pods", "limits.memory": "pods", "requests.example.com/gpu": "pods", "hugepages-2Mi": "pods",
 		"services": "services", "services.nodeports": "services", "count/services": "services",
-		"configmaps": "counted configmaps", "count/deployments.apps": "counted deployments.apps", "persistentvolumeclaims": "counted persistentvolumeclaims",
+		"configmaps": "counted configmaps", "count/deployments.apps": "counted deployments.apps", "count/deployments.extensions": "counted deployments.apps", "persistentvolumeclaims": "counted persistentvolumeclaims",
 		"requests.storage": "", "limits.example.com/gpu": "",
 	} {
 		got := ""

@@ -23,6 +23,9 @@ type Object interface {
 type Kind[O Object] struct {
 	// Version is the group and version under which the resource is served.
 	Version schema.GroupVersion
+	// Older are further versions that show the same objects, newest first.
+	// The scheme converts them from and to O.
+	Older []schema.GroupVersion
 	// Resource is the plural name in lower case ("pods"), Singular its
 	// singular ("pod").
 	Resource, Singular string
@@ -55,9 +58,9 @@ type Kind[O Object] struct {
 	GracefulDelete func(ctx context.Context, obj O, options *metav1.DeleteOptions) bool
 	// AllowCreateOnUpdate lets a PUT create the object (Events, Leases …).
 	AllowCreateOnUpdate bool
-	// DefaultOrphan makes deletions orphan dependents unless told otherwise
-	// (ReplicationController).
-	DefaultOrphan bool
+	// DefaultOrphan tells whether a deletion orphans dependents unless told
+	// otherwise (ReplicationController, and older versions).
+	DefaultOrphan func(ctx context.Context) bool
 
 	// Status, if set, adds the /status subresource. The main resource then
 	// resets "status" in server-side apply, the subresource resets "spec".

@@ -23,7 +23,7 @@ func (w *world) write(verb string, body []byte, subresource string, asked asked)
 	if err != nil {
 		return err
 	}
-	resource, _, err := w.resource(mapping.Resource.GroupResource().String())
+	resource, _, err := w.resource(mapping.Resource.Resource + "." + mapping.Resource.Version + "." + mapping.Resource.Group)
 	if err != nil {
 		return err
 	}

@@ -77,20 +77,29 @@ func (k Kind[O]) AddFieldLabels(scheme *runtime.Scheme) error {
 	if err != nil {
 		return err
 	}
-	version := k.Version.WithKind(kinds[0].Kind)
+	for _, version := range append([]schema.GroupVersion{k.Version}, k.Older...) {
+		if err := scheme.AddFieldLabelConversionFunc(version.WithKind(kinds[0].Kind), k.fieldLabels()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fieldLabels accepts the field selectors that the kind knows.
+func (k Kind[O]) fieldLabels() runtime.FieldLabelConversionFunc {
 	if k.Fields == nil {
-		return scheme.AddFieldLabelConversionFunc(version, runtime.DefaultMetaV1FieldSelectorConversion)
+		return runtime.DefaultMetaV1FieldSelectorConversion
 	}
 	known := map[string]bool{"metadata.name": true, "metadata.namespace": !k.ClusterScoped}
 	for label := range k.Fields(k.New()) {
 		known[label] = true
 	}
-	return scheme.AddFieldLabelConversionFunc(version, func(label, value string) (string, string, error) {
+	return func(label, value string) (string, string, error) {
 		if !known[label] {
 			return "", "", fmt.Errorf("field label not supported: %s", label)
 		}
 		return label, value, nil
-	})
+	}
 }
 
 // attributes returns what label and field selectors are matched against.

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
@@ -42,9 +43,11 @@ func (s strategy[O]) validateMetaUpdate(obj, old O) field.ErrorList {
 
 // resets names a top-level field that writes through this path cannot change.
 func (s strategy[O]) resets(fieldName string) map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(s.kind.Version.String()): fieldpath.NewSet(fieldpath.MakePathOrDie(fieldName)),
+	reset := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, version := range append([]schema.GroupVersion{s.kind.Version}, s.kind.Older...) {
+		reset[fieldpath.APIVersion(version.String())] = fieldpath.NewSet(fieldpath.MakePathOrDie(fieldName))
 	}
+	return reset
 }
 
 // mainStrategy is for create, update and delete of the resource itself.
@@ -110,7 +113,7 @@ func (s mainStrategy[O]) deleteStrategy() rest.RESTDeleteStrategy {
 	switch {
 	case s.kind.GracefulDelete != nil:
 		return gracefulStrategy[O]{s}
-	case s.kind.DefaultOrphan:
+	case s.kind.DefaultOrphan != nil:
 		return orphaningStrategy[O]{s}
 	default:
 		return s
@@ -125,8 +128,11 @@ func (s gracefulStrategy[O]) CheckGracefulDelete(ctx context.Context, obj runtim
 
 type orphaningStrategy[O Object] struct{ mainStrategy[O] }
 
-func (orphaningStrategy[O]) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
-	return rest.OrphanDependents
+func (s orphaningStrategy[O]) DefaultGarbageCollectionPolicy(ctx context.Context) rest.GarbageCollectionPolicy {
+	if s.kind.DefaultOrphan(ctx) {
+		return rest.OrphanDependents
+	}
+	return rest.DeleteDependents
 }
 
 // statusStrategy is for writes to /status.

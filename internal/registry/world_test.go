@@ -80,7 +80,8 @@ func (w *world) HandleWarningHeader(_ int, _, text string) {
 //
 // NAMESPACE in a manifest is the world's own.
 //
-// KIND is a resource, such as deployments.apps. What lies below is indented.
+// KIND is a resource, such as deployments.apps, or deployments.v1.apps for one
+// in this very version. What lies below is indented.
 func (w *world) Do(statement string) error {
 	line, below, _ := strings.Cut(strings.ReplaceAll(statement, "NAMESPACE", w.namespace), "\n")
 	words, asked := options(strings.Fields(line))
@@ -163,7 +164,7 @@ func dedent(below string) ([]byte, error) {
 
 // resource finds what a name such as deployments.apps means.
 func (w *world) resource(name string) (dynamic.ResourceInterface, schema.GroupVersionResource, error) {
-	found, err := w.mapper.ResourceFor(schema.ParseGroupResource(name).WithVersion(""))
+	found, err := w.resourceFor(name)
 	if err != nil {
 		return nil, found, err
 	}
@@ -179,4 +180,15 @@ func (w *world) resource(name string) (dynamic.ResourceInterface, schema.GroupVe
 		return w.client.Resource(found).Namespace(w.namespace), found, nil
 	}
 	return w.client.Resource(found), found, nil
+}
+
+// resourceFor takes a name apart as kubectl does.
+func (w *world) resourceFor(name string) (schema.GroupVersionResource, error) {
+	versioned, any := schema.ParseResourceArg(name)
+	if versioned != nil {
+		if found, err := w.mapper.ResourceFor(*versioned); err == nil {
+			return found, nil
+		}
+	}
+	return w.mapper.ResourceFor(any.WithVersion(""))
 }

@@ -39,9 +39,7 @@ func SetDeploymentDefaults(d *appsv1.Deployment) {
 	if d.Spec.Strategy.RollingUpdate == nil {
 		d.Spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{}
 	}
-	rolling := d.Spec.Strategy.RollingUpdate
-	setIfNil(&rolling.MaxUnavailable, intstr.FromString("25%"))
-	setIfNil(&rolling.MaxSurge, intstr.FromString("25%"))
+	setRollingDefaults(d.Spec.Strategy.RollingUpdate, intstr.FromString("25%"))
 }
 
 // SetReplicaSetDefaults fills in what a ReplicaSet leaves out.

@@ -116,6 +116,7 @@ func editPart() rbacv1.ClusterRole {
 		rule(verbs("create"), coreGroup, "serviceaccounts/token"),
 		rule(write, "apps", "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"),
 		rule(write, "autoscaling", "horizontalpodautoscalers"),
+		rule(write, "extensions", "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "ingresses", "networkpolicies", "replicasets", "replicasets/scale", "replicationcontrollers/scale"),
 		rule(write, "policy", "poddisruptionbudgets"),
 		rule(write, "networking.k8s.io", "networkpolicies", "ingresses"),
 		rule(readWrite, "coordination.k8s.io", "leases"),
@@ -130,6 +131,7 @@ func viewPart() rbacv1.ClusterRole {
 		rule(read, "discovery.k8s.io", "endpointslices"),
 		rule(read, "apps", "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets", "statefulsets/scale", "statefulsets/status"),
 		rule(read, "autoscaling", "horizontalpodautoscalers", "horizontalpodautoscalers/status"),
+		rule(read, "extensions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status", "ingresses", "ingresses/status", "networkpolicies", "replicasets", "replicasets/scale", "replicasets/status", "replicationcontrollers/scale"),
 		rule(read, "policy", "poddisruptionbudgets", "poddisruptionbudgets/status"),
 		rule(read, "networking.k8s.io", "networkpolicies", "ingresses", "ingresses/status"),
 	), "view")

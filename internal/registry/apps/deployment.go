@@ -20,7 +20,8 @@ import (
 
 func deployment() registry.Kind[*appsv1.Deployment] {
 	return registry.Kind[*appsv1.Deployment]{
-		Version: appsv1.SchemeGroupVersion, Resource: "deployments", Singular: "deployment", ShortNames: []string{"deploy"}, Categories: []string{"all"},
+		Version: appsv1.SchemeGroupVersion, Older: olderDeployments,
+		Resource: "deployments", Singular: "deployment", ShortNames: []string{"deploy"}, Categories: []string{"all"},
 		New:     func() *appsv1.Deployment { return &appsv1.Deployment{} },
 		NewList: func() runtime.Object { return &appsv1.DeploymentList{} },
 		PrepareForCreate: func(_ context.Context, obj *appsv1.Deployment) {
@@ -36,9 +37,10 @@ func deployment() registry.Kind[*appsv1.Deployment] {
 			}
 		},
 		Validate: func(_ context.Context, obj *appsv1.Deployment) field.ErrorList { return api.ValidateDeployment(obj) },
-		ValidateUpdate: func(_ context.Context, obj, old *appsv1.Deployment) field.ErrorList {
-			return api.ValidateDeploymentUpdate(obj, old)
+		ValidateUpdate: func(ctx context.Context, obj, old *appsv1.Deployment) field.ErrorList {
+			return explainSelector(ctx, api.ValidateDeploymentUpdate(obj, old))
 		},
+		DefaultOrphan: func(ctx context.Context) bool { return registry.AskedThrough(ctx, olderDeployments...) },
 		Status: &registry.Status[*appsv1.Deployment]{
 			PrepareForUpdate: func(_ context.Context, obj, old *appsv1.Deployment) {
 				obj.Spec, obj.Labels = old.Spec, old.Labels
@@ -77,6 +79,7 @@ func dropTemplateMeta(meta *metav1.ObjectMeta) {
 var deploymentScale = scale.Accessor{
 	Resource: schema.GroupResource{Group: appsv1.GroupName, Resource: "deployments"},
 	Version:  appsv1.SchemeGroupVersion,
+	Older:    olderDeployments,
 	Read: func(obj runtime.Object) scale.Size {
 		d := obj.(*appsv1.Deployment)
 		return scale.Size{Replicas: d.Spec.Replicas, Current: d.Status.Replicas, Selector: plainSelector(d.Spec.Selector)}

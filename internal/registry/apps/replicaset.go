@@ -21,7 +21,8 @@ import (
 
 func replicaSet() registry.Kind[*appsv1.ReplicaSet] {
 	return registry.Kind[*appsv1.ReplicaSet]{
-		Version: appsv1.SchemeGroupVersion, Resource: "replicasets", Singular: "replicaset", ShortNames: []string{"rs"}, Categories: []string{"all"},
+		Version: appsv1.SchemeGroupVersion, Older: olderReplicaSets,
+		Resource: "replicasets", Singular: "replicaset", ShortNames: []string{"rs"}, Categories: []string{"all"},
 		New:     func() *appsv1.ReplicaSet { return &appsv1.ReplicaSet{} },
 		NewList: func() runtime.Object { return &appsv1.ReplicaSetList{} },
 		PrepareForCreate: func(_ context.Context, obj *appsv1.ReplicaSet) {
@@ -34,9 +35,10 @@ func replicaSet() registry.Kind[*appsv1.ReplicaSet] {
 			}
 		},
 		Validate: func(_ context.Context, obj *appsv1.ReplicaSet) field.ErrorList { return api.ValidateReplicaSet(obj) },
-		ValidateUpdate: func(_ context.Context, obj, old *appsv1.ReplicaSet) field.ErrorList {
-			return api.ValidateReplicaSetUpdate(obj, old)
+		ValidateUpdate: func(ctx context.Context, obj, old *appsv1.ReplicaSet) field.ErrorList {
+			return explainSelector(ctx, api.ValidateReplicaSetUpdate(obj, old))
 		},
+		DefaultOrphan: func(ctx context.Context) bool { return registry.AskedThrough(ctx, olderReplicaSets...) },
 		Status: &registry.Status[*appsv1.ReplicaSet]{
 			PrepareForUpdate: func(_ context.Context, obj, old *appsv1.ReplicaSet) { obj.Spec = old.Spec },
 			ValidateUpdate: func(_ context.Context, obj, _ *appsv1.ReplicaSet) field.ErrorList {
@@ -70,6 +72,7 @@ func replicaSet() registry.Kind[*appsv1.ReplicaSet] {
 var replicaSetScale = scale.Accessor{
 	Resource: schema.GroupResource{Group: appsv1.GroupName, Resource: "replicasets"},
 	Version:  appsv1.SchemeGroupVersion,
+	Older:    olderReplicaSets,
 	Read: func(obj runtime.Object) scale.Size {
 		rs := obj.(*appsv1.ReplicaSet)
 		return scale.Size{Replicas: rs.Spec.Replicas, Current: rs.Status.Replicas, Selector: plainSelector(rs.Spec.Selector)}

@@ -25,7 +25,7 @@ func replicationController() registry.Kind[*corev1.ReplicationController] {
 		Version: corev1.SchemeGroupVersion, Resource: "replicationcontrollers", Singular: "replicationcontroller", ShortNames: []string{"rc"}, Categories: []string{"all"},
 		New:           func() *corev1.ReplicationController { return &corev1.ReplicationController{} },
 		NewList:       func() runtime.Object { return &corev1.ReplicationControllerList{} },
-		DefaultOrphan: true,
+		DefaultOrphan: func(context.Context) bool { return true },
 		PrepareForCreate: func(_ context.Context, obj *corev1.ReplicationController) {
 			obj.Status, obj.Generation = corev1.ReplicationControllerStatus{}, 1
 		},

@@ -5,6 +5,7 @@ package scale
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,8 +31,10 @@ type Size struct {
 // Accessor reads and writes the size of a kind.
 type Accessor struct {
 	Resource schema.GroupResource
-	// Version is where the kind is served.
+	// Version is where the kind is served, Older where it is served too: these
+	// have Scales of their own.
 	Version schema.GroupVersion
+	Older   []schema.GroupVersion
 	Read    func(obj runtime.Object) Size
 	Write   func(obj runtime.Object, replicas int32)
 }
@@ -51,7 +54,10 @@ var (
 func New(store *genericregistry.Store, kind Accessor) *Storage { return &Storage{store, kind} }
 
 // GroupVersionKind implements rest.GroupVersionKindProvider.
-func (s *Storage) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
+func (s *Storage) GroupVersionKind(served schema.GroupVersion) schema.GroupVersionKind {
+	if slices.Contains(s.kind.Older, served) {
+		return served.WithKind("Scale")
+	}
 	return autoscalingv1.SchemeGroupVersion.WithKind("Scale")
 }
 
@@ -112,7 +118,11 @@ func (s *Storage) asScaleUpdate(validate rest.ValidateObjectUpdateFunc) rest.Val
 // mappings say which field of a Scale is which field of the object, so that
 // server-side apply knows who owns spec.replicas.
 func (s *Storage) mappings() managedfields.ResourcePathMappings {
-	return managedfields.ResourcePathMappings{s.kind.Version.String(): fieldpath.MakePathOrDie("spec", "replicas")}
+	paths := managedfields.ResourcePathMappings{}
+	for _, version := range append([]schema.GroupVersion{s.kind.Version}, s.kind.Older...) {
+		paths[version.String()] = fieldpath.MakePathOrDie("spec", "replicas")
+	}
+	return paths
 }
 
 func (s *Storage) handler(obj metav1.Object) *managedfields.ScaleHandler {
