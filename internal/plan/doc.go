@@ -13,6 +13,7 @@
 //	sets.go        the ReplicaSets' decisions, applied
 //	pods.go        the Model: how a Pod starts and stops
 //	room.go        nodes, and what is free on them
+//	nodes.go       what helps where no node takes a Pod
 //	charge.go      quotas, and what is left of them
 //	problems.go    what stops it, and what is to be known
 //	outcome.go     how it ends

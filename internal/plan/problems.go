@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -55,7 +54,7 @@ func (w *world) problems(in Input) []Problem {
 		p := waited.Problem
 		// What is in the way at the last moment is so for ever.
 		p.Stops = !ends && waited.active
-		if noRoom := p.Advice == raiseQuota || p.Advice == freeNodes; noRoom && w.counts().Old > 0 && w.counts().Total >= replicasOf(w.deployment) {
+		if oldOnesHelp(p.Advice) && w.counts().Old > 0 && w.counts().Total >= replicasOf(w.deployment) {
 			p.Advice += ", or set maxSurge: 0 with maxUnavailable: 1 so that old Pods make room first"
 		}
 		if !waited.active {
@@ -109,12 +108,6 @@ func (w *world) newPodsWanted() bool {
 		}
 	}
 	return false
-}
-
-// noRoom is the problem of a Pod that fits on no node.
-func noRoom(message string) Problem {
-	short, _, _ := strings.Cut(message, " preemption: ")
-	return Problem{Cause: "Node", Message: short, Advice: freeNodes}
 }
 
 func plural(count int, one, many string) string {

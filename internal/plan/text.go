@@ -62,7 +62,7 @@ func (p Plan) writeChanges(out *strings.Builder) {
 	writeChanges("Template", p.Template)
 	writeChanges("Settings", p.Settings)
 	writeChanges("Metadata", p.Metadata)
-	if p.Action == Update && len(p.Template) == 0 {
+	if p.Action == Update && len(p.Template) == 0 && !p.UnderWay {
 		out.WriteString("  The template stays: no Pod is replaced.\n")
 	}
 }
