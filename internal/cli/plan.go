@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 	}
 	connection := addConnection(command.Flags())
 	set := command.Flags()
-	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` with the new Deployment, or - for standard input (repeatable)")
+	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` or directory with the new Deployment, or - for standard input (repeatable)")
 	set.StringArrayVar(&flags.images, "image", nil, "`CONTAINER=IMAGE` to set, * for every container (repeatable)")
 	set.StringVarP(&flags.output, "output", "o", "", "`form` of the output: json, one document for each Deployment, or empty for text")
 	set.DurationVar(&flags.model.ReadyAfter, "ready-after", 5*time.Second, "`time` from a Pod's placement until it is ready; minReadySeconds comes after it")
@@ -59,7 +60,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 		}
 		var manifests []manifest
 		if name == "" {
-			if manifests, err = readManifests(flags.files, command.InOrStdin()); err != nil {
+			if manifests, err = readManifests("-f", flags.files, command.InOrStdin()); err != nil {
 				return err
 			}
 		}
@@ -74,7 +75,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 
 // check returns the name of the Deployment, empty if files say what is new.
 func (f planFlags) check(args []string) (string, error) {
-	if err := checkOutput(f.output); err != nil {
+	if err := cmp.Or(checkOutput(f.output), checkStdin(f.files)); err != nil {
 		return "", err
 	}
 	if f.model.ReadyAfter < 0 || f.model.StopAfter < 0 {

@@ -34,13 +34,27 @@ func jsonMistake(err error) string {
 	var mistake *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistake) && mistake.Field == "":
-		return fmt.Sprintf("this is a %s, not an object: begin with apiVersion:, kind: and metadata:", mistake.Value)
+		return fmt.Sprintf("this is a %s, not an object: begin with apiVersion:, kind: and metadata:", valueName(mistake.Value))
 	case errors.As(err, &mistake):
-		value := strings.NewReplacer("array", "list", "object", "mapping (key: value)").Replace(mistake.Value)
-		return fmt.Sprintf("%s is a %s: it must be a %s", strings.TrimPrefix(mistake.Field, "ObjectMeta."), value, kindName(mistake.Type))
+		return typeMistake(mistake)
 	default:
 		return err.Error()
 	}
+}
+
+// typeMistake says it of one field, and how a text that YAML takes for
+// something else is written.
+func typeMistake(mistake *json.UnmarshalTypeError) string {
+	text := fmt.Sprintf("%s is a %s: it must be a %s", strings.TrimPrefix(mistake.Field, "ObjectMeta."), valueName(mistake.Value), kindName(mistake.Type))
+	if isScalar := !strings.HasPrefix(mistake.Value, "array") && !strings.HasPrefix(mistake.Value, "object"); isScalar && mistake.Type.Kind() == reflect.String {
+		text += `; write it in quotes, as in "5" or "yes"`
+	}
+	return text
+}
+
+// valueName is what a value of JSON is in YAML.
+func valueName(value string) string {
+	return strings.NewReplacer("array", "list", "object", "mapping (key: value)").Replace(value)
 }
 
 // kindName is what a Go type is in YAML.

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -65,7 +67,7 @@ rule, which is a mistake in Coxswain, and 1 if nothing could be simulated.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	set := command.Flags()
-	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` with the Deployment, or - for standard input (repeatable)")
+	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` or directory with the Deployment, or - for standard input (repeatable)")
 	set.StringArrayVar(&flags.updates, "update", nil, "`file` with the Deployment as it is to be then, or - (repeatable: one after the other)")
 	set.StringArrayVar(&flags.images, "image", nil, "`CONTAINER=IMAGE` to set in a last update, * for every container (repeatable)")
 	set.DurationSliceVar(&flags.at, "at", nil, "`times` of the updates, such as 0s,30s; those left out wait until all is calm")
@@ -158,7 +160,7 @@ func (f simulateFlags) scenario(args []string, stdin io.Reader) (sim.Scenario, e
 }
 
 func (f simulateFlags) check() error {
-	if err := checkOutput(f.output); err != nil {
+	if err := cmp.Or(checkOutput(f.output), checkStdin(slices.Concat(f.files, f.updates))); err != nil {
 		return err
 	}
 	if f.readyAfter < 0 || f.stopAfter < 0 {
@@ -198,9 +200,28 @@ func addFault(s *sim.Scenario, text string) error {
 			}
 			fault.At = &at
 		}
+		if err := checkFault(name); err != nil {
+			return err
+		}
 		s.Faults = append(s.Faults, fault)
 	}
 	return nil
+}
+
+// checkFault refuses a fault that there is not, and names a near one.
+func checkFault(name string) error {
+	var names []string
+	for _, k := range sim.FaultKinds {
+		names = append(names, k.Name)
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	hint := ""
+	if near, found := nearest(name, names); found {
+		hint = fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return fmt.Errorf("there is no fault %q%s: cox simulate --fault list lists them", name, hint)
 }
 
 func parseTime(text string) (time.Duration, error) {

@@ -24,7 +24,7 @@ import (
 
 // readDeployments reads the Deployment and what it becomes.
 func (f simulateFlags) readDeployments(s *sim.Scenario, name string, stdin io.Reader) error {
-	first, err := chosenManifest(f.files, name, stdin)
+	first, err := chosenManifest("-f", f.files, name, stdin)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (f simulateFlags) readDeployments(s *sim.Scenario, name string, stdin io.Re
 	}
 	current := s.Deployment
 	for _, file := range f.updates {
-		next, err := chosenManifest([]string{file}, first.Metadata.Name, stdin)
+		next, err := chosenManifest("--update", []string{file}, first.Metadata.Name, stdin)
 		if err != nil {
 			return err
 		}
@@ -55,8 +55,8 @@ func (f simulateFlags) readDeployments(s *sim.Scenario, name string, stdin io.Re
 }
 
 // chosenManifest is the one Deployment of the files, or the one of a name.
-func chosenManifest(files []string, name string, stdin io.Reader) (manifest, error) {
-	all, err := readManifests(files, stdin)
+func chosenManifest(flag string, files []string, name string, stdin io.Reader) (manifest, error) {
+	all, err := readManifests(flag, files, stdin)
 	if err != nil {
 		return manifest{}, err
 	}

@@ -18,6 +18,7 @@
 //	problems.go    what stops it, and what is to be known
 //	outcome.go     how it ends
 //	references.go  what a Pod needs to be there, such as a ConfigMap
+//	starts.go      what keeps a Pod from starting whatever is there
 //
 // It knows no rule of a rollout itself, changes nothing that it is given, and
 // asks nobody: whoever calls it has looked.
