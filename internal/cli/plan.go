@@ -31,7 +31,8 @@ func PlanCommand() *cobra.Command {
 		Long: `Say what an update of a Deployment will do, before it is done: what differs, each
 wave of Pods with its cause, the bounds that are kept, how long it takes, and what
 would stop it: quotas, nodes too full for the surge, limit ranges, ConfigMaps,
-Secrets and service accounts that are missing, fields that cannot be changed.
+Secrets and service accounts that are missing, volumes and images that no node can
+start, fields that cannot be changed.
 
 It changes nothing. The API is asked with dry runs (-f as kubectl apply would, and
 one Pod of the new template), and the rollout is computed by the same code that
@@ -132,8 +133,8 @@ func (s *session) plan(ctx context.Context, out io.Writer, name string, manifest
 		}
 		stopped = stopped || p.Outcome.State != plan.Complete
 	}
-	if others := notPlanned(manifests); others != "" && flags.output == "" {
-		fmt.Fprintf(out, "\nNot planned, since only Deployments roll: %s\n", others)
+	if flags.output == "" {
+		fmt.Fprint(out, leftOut(updates, manifests))
 	}
 	if stopped {
 		return errExit(exitStopped)
@@ -153,6 +154,18 @@ func writePlan(out io.Writer, p plan.Plan, form string, index int) error {
 	}
 	_, err := io.WriteString(out, p.String())
 	return err
+}
+
+// leftOut says what plans of several objects do not look at.
+func leftOut(updates []*planned, manifests []manifest) string {
+	text := ""
+	if len(updates) > 1 {
+		text += "\nEach is planned as if it were done alone: together they may need more room.\n"
+	}
+	if others := notPlanned(manifests); others != "" {
+		text += fmt.Sprintf("\nNot planned, since only Deployments roll: %s\n", others)
+	}
+	return text
 }
 
 // notPlanned names the objects of the manifests that are no Deployments.

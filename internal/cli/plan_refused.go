@@ -58,6 +58,8 @@ func refusals(status metav1.Status, namespace string) []plan.Problem {
 		problem.Cause, problem.Advice = missingNamespace, "create it first: kubectl create namespace "+namespace
 	case status.Reason == metav1.StatusReasonNotFound:
 		problem.Message, problem.Advice = "this API version is not served here", "write apiVersion: apps/v1"
+	case status.Reason == metav1.StatusReasonConflict:
+		problem.Advice = "leave metadata.resourceVersion out of the file, or get the file anew"
 	case status.Reason == metav1.StatusReasonForbidden && strings.Contains(status.Message, "exceeded quota"):
 		problem.Cause, problem.Advice = "ResourceQuota", "raise the quota, or delete what is not needed"
 	case status.Reason == metav1.StatusReasonForbidden && strings.Contains(status.Message, `User "`):

@@ -62,6 +62,7 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: fresh}
 `)
+	c.planFile(g, "two in one file", web+"\n---\n"+strings.ReplaceAll(web, "web}", "www}"))
 	c.make(web)
 	before := c.everything()
 	c.planFile(g, "the same again", web)
@@ -69,6 +70,9 @@ metadata: {name: fresh}
 	c.planImage(g, "deployment", "web", "--image", "*=web:v2", "-o", "json")
 	c.planFile(g, "an environment and limits", strings.NewReplacer("value: test", "value: live", "cpu: 500m", "cpu: 250m", "replicas: 3", "replicas: 4").Replace(web))
 	c.planFile(g, "another selector", strings.ReplaceAll(web, "app: web", "app: www"))
+	c.planFile(g, "a version that is gone", strings.Replace(web, "{name: web}", "{name: web, resourceVersion: \"1\"}", 1))
+	c.planFile(g, "the same Deployment twice", web+"\n---\n"+web)
+	c.planFile(g, "a negative number", strings.Replace(web, "replicas: 3", "replicas: -1", 1), "-o", "json")
 	c.planFile(g, "a misspelt field", strings.Replace(web, "maxUnavailable", "maxUnavaliable", 1))
 	c.planFile(g, "neither surge nor unavailable", strings.Replace(web, "maxSurge: 1", "maxSurge: 0", 1))
 	c.planFile(g, "a number that is a word", strings.Replace(web, "replicas: 3", "replicas: three", 1))

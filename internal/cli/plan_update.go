@@ -82,6 +82,7 @@ func imageChanges(d *appsv1.Deployment, images []string) (map[string]any, error)
 // fileUpdates is what `kubectl apply -f` would do to each Deployment.
 func (s *session) fileUpdates(ctx context.Context, manifests []manifest) ([]*planned, error) {
 	var all []*planned
+	seen := map[types.NamespacedName]string{}
 	for _, m := range manifests {
 		if !m.isDeployment() {
 			continue
@@ -90,6 +91,11 @@ func (s *session) fileUpdates(ctx context.Context, manifests []manifest) ([]*pla
 		if err != nil {
 			return nil, err
 		}
+		name := types.NamespacedName{Namespace: namespace, Name: m.Metadata.Name}
+		if first := seen[name]; first != "" {
+			return nil, fmt.Errorf("%s: Deployment %s is in %s already: plan one, and the other when that is done", m.source, name, first)
+		}
+		seen[name] = m.source
 		update, err := s.applyDry(ctx, namespace, m)
 		if err != nil {
 			return nil, err

@@ -71,6 +71,7 @@ rule, which is a mistake in Coxswain, and 1 if nothing could be simulated.`,
 	set.StringArrayVar(&flags.updates, "update", nil, "`file` with the Deployment as it is to be then, or - (repeatable: one after the other)")
 	set.StringArrayVar(&flags.images, "image", nil, "`CONTAINER=IMAGE` to set in a last update, * for every container (repeatable)")
 	set.DurationSliceVar(&flags.at, "at", nil, "`times` of the updates, such as 0s,30s; those left out wait until all is calm")
+	set.Lookup("at").DefValue = "" // rather than []
 	set.StringSliceVar(&flags.faults, "fault", nil, "`names` of what goes wrong, each NAME or NAME@TIME (repeatable)")
 	set.Uint64Var(&flags.seed, "seed", 0, "`number` from which all chance comes; drawn if it is not given")
 	set.StringVarP(&flags.output, "output", "o", "", "`form` of the output: json, or empty for text")
