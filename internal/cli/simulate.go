@@ -51,7 +51,7 @@ behave as --ready-after and --stop-after say. Nothing is asked and nothing is ch
 no cox has to run. Manifests are completed and checked as the API would. Everything
 that is left to chance comes from --seed: the same seed tells the same story.
 
-Time begins when the Deployment of -f is up, with the first update. Further ones
+Time begins with the first update, when the Deployment of -f has long been up. Further ones
 follow when all is calm, or at the times of --at. Without any, it is the creation that
 is played. Faults strike at drawn times, or where NAME@TIME says so:
 
@@ -64,7 +64,7 @@ rule, which is a mistake in Coxswain, and 1 if nothing could be simulated.`,
   cox simulate -f app.yaml --image web=web:v2 --fault pod-evicted,crash --seed 7
   cox simulate -f app.yaml --update bad.yaml --update app.yaml --fault never-ready --at 0s,2m
   cox simulate -f app.yaml --update new.yaml --fault random=20 -o json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 	}
 	set := command.Flags()
 	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` or directory with the Deployment, or - for standard input (repeatable)")
@@ -136,9 +136,12 @@ func (f simulateFlags) scenario(args []string, stdin io.Reader) (sim.Scenario, e
 	}
 	name := ""
 	if len(args) > 0 {
-		named, _, err := parseDeployment(args)
+		named, rest, err := parseDeployment(args)
 		if err != nil {
 			return sim.Scenario{}, err
+		}
+		if len(rest) > 0 {
+			return sim.Scenario{}, fmt.Errorf("%q is too much: name one Deployment, and its updates with --update", rest[0])
 		}
 		name = named
 	}

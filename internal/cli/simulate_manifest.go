@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -75,10 +76,10 @@ func chosenManifest(flag string, files []string, name string, stdin io.Reader) (
 	switch {
 	case len(found) == 0:
 		return manifest{}, fmt.Errorf("there is no Deployment %q in %s, only %s", name, where, strings.Join(names, ", "))
-	case len(found) > 1 && name == "":
+	case len(found) > 1 && len(slices.Compact(slices.Sorted(slices.Values(names)))) > 1 && name == "":
 		return manifest{}, fmt.Errorf("there are several Deployments in %s: choose one of deploy/%s", where, strings.Join(names, ", deploy/"))
 	case len(found) > 1:
-		return manifest{}, fmt.Errorf("there are %d Deployments %q in %s: leave one", len(found), name, where)
+		return manifest{}, fmt.Errorf("there are %d Deployments %q in %s: leave one", len(found), found[0].Metadata.Name, where)
 	}
 	return found[0], nil
 }

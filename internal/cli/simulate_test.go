@@ -28,6 +28,8 @@ func TestSimulate(t *testing.T) {
 		"drawn-faults":                             web + " --seed 7 --fault random=8",
 		"a-creation-under-a-quota":                 "-f testdata/simulate/web.yaml --seed 8 --fault quota@0s",
 		"an-update-into-an-update":                 web + " --update testdata/simulate/web-v3.yaml --at 0s,3s --seed 9 --fault silent-pods",
+		"a-longer-min-ready":                       "-f testdata/simulate/web.yaml --update testdata/simulate/web-patient.yaml --seed 11",
+		"paused-from-the-beginning":                "-f testdata/simulate/paused.yaml --update testdata/simulate/web.yaml --seed 12",
 		"an-image-by-flag":                         "-f testdata/simulate/web.yaml --image web=web:v9 --seed 10 --fault nodes-full@1s,outage",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,6 +75,8 @@ func TestSimulateBadInput(t *testing.T) {
 		"simulate -f testdata/simulate/two.yaml",
 		"simulate -f testdata/simulate/two.yaml deploy/third",
 		web + " web",
+		web + " deploy/web deploy/other",
+		web + " -f testdata/simulate/web-v2.yaml",
 		web + " --update testdata/simulate/selector.yaml",
 		web + " --update testdata/simulate/unknown.yaml",
 		web + " --image web",
