@@ -47,6 +47,9 @@ func (all waits) end(now time.Time) {
 func (w *world) problems(in Input) []Problem {
 	var all []Problem
 	ends := w.complete()
+	if w.deployment.DeletionTimestamp != nil {
+		all = append(all, deletion)
+	}
 	if !ends && w.newPodsWanted() {
 		all = append(all, in.Unready...)
 	}
@@ -80,6 +83,10 @@ func (w *world) problems(in Input) []Problem {
 	})
 	return all
 }
+
+// deletion is the problem of a Deployment that has been told to go.
+var deletion = Problem{Stops: true, Cause: "Deletion", Message: "the Deployment is being deleted: its controller replaces no Pod any more",
+	Advice: "make it anew when it is gone"}
 
 // ofTime are the problems with deadlines and availability.
 func (w *world) ofTime(ends bool) []Problem {

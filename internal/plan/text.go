@@ -45,7 +45,7 @@ func (p Plan) writeHead(out *strings.Builder) {
 		fmt.Fprintf(out, "It is paused: what follows begins with kubectl rollout resume deployment/%s -n %s.\n", p.Name, p.Namespace)
 	}
 	if p.UnderWay {
-		out.WriteString("Another rollout has not ended: what follows begins in its middle.\n")
+		out.WriteString("A rollout has not ended yet: what follows begins in its middle.\n")
 	}
 }
 
