@@ -19,6 +19,7 @@ func TestBadInput(t *testing.T) {
 		"plan -f https://example.com/web.yaml",
 		"plan -f - -f -",
 		"plan -f - deploy/web",
+		"plan -f testdata/simulate/web.yaml testdata/simulate/web-v2.yaml",
 		"plan -f - --image web=web:v2",
 		"plan -f - -o yaml",
 		"plan -f - --ready-after -1s",

@@ -89,6 +89,8 @@ func (f planFlags) check(args []string) (string, error) {
 		return "", errors.New("--image goes with deploy/NAME, not with -f: the file says the image")
 	case len(args) == 0:
 		return "", nil
+	case len(f.files) > 0 && exists(args[0]): // as the shell makes it of -f *.yaml
+		return "", fmt.Errorf("-f names one file or directory: write -f %s too", args[0])
 	case len(f.files) > 0:
 		return "", fmt.Errorf("give either -f or %s, not both", args[0])
 	}

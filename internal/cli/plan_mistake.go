@@ -43,13 +43,14 @@ func jsonMistake(err error) string {
 }
 
 // typeMistake says it of one field, and how a text that YAML takes for
-// something else is written.
+// something else is written. The field may be the mapping that has it.
 func typeMistake(mistake *json.UnmarshalTypeError) string {
-	text := fmt.Sprintf("%s is a %s: it must be a %s", strings.TrimPrefix(mistake.Field, "ObjectMeta."), valueName(mistake.Value), kindName(mistake.Type))
-	if isScalar := !strings.HasPrefix(mistake.Value, "array") && !strings.HasPrefix(mistake.Value, "object"); isScalar && mistake.Type.Kind() == reflect.String {
-		text += `; write it in quotes, as in "5" or "yes"`
+	field, value := strings.TrimPrefix(mistake.Field, "ObjectMeta."), valueName(mistake.Value)
+	isScalar := !strings.HasPrefix(mistake.Value, "array") && !strings.HasPrefix(mistake.Value, "object")
+	if isScalar && mistake.Type.Kind() == reflect.String {
+		return fmt.Sprintf(`%s: a %s stands where a string must; write it in quotes, as in "5" or "yes"`, field, value)
 	}
-	return text
+	return fmt.Sprintf("%s is a %s: it must be a %s", field, value, kindName(mistake.Type))
 }
 
 // valueName is what a value of JSON is in YAML.
