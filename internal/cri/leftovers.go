@@ -3,6 +3,7 @@ package cri
 import (
 	"cmp"
 	"context"
+	"maps"
 	"time"
 
 	tasksapi "github.com/containerd/containerd/api/services/tasks/v1"
@@ -27,21 +28,17 @@ const (
 
 // clearLeftovers ends what a former cox has left, until ctx ends.
 func (e *Engine) clearLeftovers(ctx context.Context) {
-	before := map[string]bool{}
+	var before leftovers
 	for range leftoverLooks {
-		made, err := e.madeTasks(ctx)
+		found, err := e.lookForLeftovers(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
 			e.log.Warn("looking for containers that were never started", "error", err)
 		}
-		for id := range made {
-			if before[id] {
-				e.endTask(ctx, id)
-			}
-		}
-		before = made
+		e.end(ctx, found.since(before))
+		before = found
 		select {
 		case <-ctx.Done():
 			return
@@ -50,14 +47,42 @@ func (e *Engine) clearLeftovers(ctx context.Context) {
 	}
 }
 
-// endMadeTasks ends all tasks that are made and not started, where nobody is
-// there who may still start one.
-func (e *Engine) endMadeTasks(ctx context.Context) error {
-	made, err := e.madeTasks(ctx)
-	for id := range made {
+// endLeftovers ends all that is not started yet, where nobody is there who may
+// still do it.
+func (e *Engine) endLeftovers(ctx context.Context) error {
+	found, err := e.lookForLeftovers(ctx)
+	e.end(ctx, found)
+	return err
+}
+
+// leftovers are containers whose tasks are made and not started, and shims for
+// which there is not even that.
+type leftovers struct {
+	tasks map[string]bool
+	shims map[shim]bool
+}
+
+// since are those that were there before too.
+func (l leftovers) since(before leftovers) leftovers {
+	both := leftovers{maps.Clone(l.tasks), maps.Clone(l.shims)}
+	maps.DeleteFunc(both.tasks, func(id string, _ bool) bool { return !before.tasks[id] })
+	maps.DeleteFunc(both.shims, func(s shim, _ bool) bool { return !before.shims[s] })
+	return both
+}
+
+func (e *Engine) lookForLeftovers(ctx context.Context) (leftovers, error) {
+	tasks, err := e.madeTasks(ctx)
+	shims, shimsErr := e.strayShims(ctx)
+	return leftovers{tasks, shims}, cmp.Or(err, shimsErr)
+}
+
+func (e *Engine) end(ctx context.Context, all leftovers) {
+	for id := range all.tasks {
 		e.endTask(ctx, id)
 	}
-	return err
+	for s := range all.shims {
+		e.endStray(s)
+	}
 }
 
 // madeTasks are the containers whose tasks are made and not started.

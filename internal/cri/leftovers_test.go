@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -52,6 +53,39 @@ func TestStopPodsEndsWhatWasNeverStarted(t *testing.T) {
 	if err != nil || len(left.Tasks) > 0 {
 		t.Errorf("left are %v (%v)", left, err)
 	}
+}
+
+// TestAShimWithoutAContainerIsEnded: of a start that was given up earlier still,
+// a shim is left that keeps nothing. Those that keep a Pod stay.
+func TestAShimWithoutAContainerIsEnded(t *testing.T) {
+	config := testConfig(t)
+	engine := start(t, config)
+	pod := runPod(t, engine, "whole")
+	// What counts of a shim is its command line.
+	stray := exec.Command("/bin/sh", "-c", `read line; : "$@"`, "-", "-namespace", "k8s.io", "-id", "gone", "-address", config.withDefaults().socket())
+	stray.Args[0] = "/somewhere/containerd-shim-runc-v2"
+	hold, err := stray.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Close()
+	if err := stray.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- stray.Wait() }()
+	if err := engine.endLeftovers(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil || err.Error() != "signal: killed" {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-testContext(t).Done():
+		t.Error("it runs on")
+	}
+	pod.startedAt(t, engine)
 }
 
 // madeTask makes one more container in a Pod, and its task, without a start.
