@@ -165,6 +165,27 @@ func cgroupRoot(dataDir string) string {
 	return fmt.Sprintf("/coxswain/pods-%08x", hash.Sum32())
 }
 
+// emptyDeadline is how long the last process of a Pod that has ended may keep
+// its cgroup busy.
+const emptyDeadline = 2 * time.Second
+
+// RemoveCgroups removes what Pods were put into, by an agent with this data
+// directory. They must have ended.
+func RemoveCgroups(ctx context.Context, dataDir string) error {
+	ctx, cancel := context.WithTimeout(ctx, emptyDeadline)
+	defer cancel()
+	for {
+		err := cgroups.Tree{Root: cgroupRoot(dataDir)}.RemoveAll()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // Run registers the node and runs its Pods until ctx ends. Containers go on
 // running then.
 func (a *Agent) Run(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"coxswain.dev/cox/internal/agent"
 	"coxswain.dev/cox/internal/cri"
 	"coxswain.dev/cox/internal/network"
 )
@@ -73,6 +74,9 @@ func (p parsed) stopPods(ctx context.Context, progress *Progress) error {
 	}
 	if err := engine.StopPods(ctx, podGrace); err != nil {
 		return errors.Join(fmt.Errorf("stopping the Pods: %w", err), engine.Close())
+	}
+	if err := agent.RemoveCgroups(ctx, p.DataDir); err != nil {
+		return errors.Join(fmt.Errorf("removing the Pods' cgroups: %w", err), engine.Close())
 	}
 	done("stopped")
 	done = progress.Step("engine")

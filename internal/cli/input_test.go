@@ -9,13 +9,17 @@ import (
 )
 
 // TestBadInput: what is wrong with a command line or a file is one sentence,
-// before the API is asked.
+// before the API is asked, and so it is if the API does not answer.
 func TestBadInput(t *testing.T) {
 	g := newGolden(t, "bad-input")
 	for _, args := range []string{
 		"plan",
 		"plan -f missing.yaml",
+		"plan -f testdata",
+		"plan -f https://example.com/web.yaml",
+		"plan -f - -f -",
 		"plan -f - deploy/web",
+		"plan -f testdata/simulate/web.yaml testdata/simulate/web-v2.yaml",
 		"plan -f - --image web=web:v2",
 		"plan -f - -o yaml",
 		"plan -f - --ready-after -1s",
@@ -36,6 +40,9 @@ func TestBadInput(t *testing.T) {
 		"rollout diff deploy/web 1 2 3",
 		"rollout diff deploy/web -o wide",
 		"rollout diff deploy/web --kubeconfig missing",
+		"rollout diff deploy/web --kubeconfig testdata/nobody.kubeconfig",
+		"rollout undo deploy/web --kubeconfig testdata/nobody.kubeconfig",
+		"plan deploy/web --image web=web:v2 --kubeconfig testdata/nobody.kubeconfig",
 	} {
 		g.add("cox "+args, outcome(strings.NewReader(""), strings.Fields(args)...))
 	}
@@ -46,6 +53,10 @@ func TestBadInput(t *testing.T) {
 		{"a text", "hello"},
 		{"a name that is a number", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: 5}\n"},
 		{"labels that are a list", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: [app]}\n"},
+		{"a list", "[web]"},
+		{"a label that YAML takes for a bool", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {live: yes}}\n"},
+		{"kind in small letters", "apiVersion: apps/v1\nkind: deployment\nmetadata: {name: web}\n"},
+		{"a list of nothing", "apiVersion: v1\nkind: List\nitems:\n"},
 		{"no kind", "apiVersion: apps/v1\nmetadata: {name: web}\n"},
 		{"no apiVersion", "kind: Deployment\nmetadata: {name: web}\n"},
 		{"the wrong apiVersion", "apiVersion: v1\nkind: Deployment\nmetadata: {name: web}\n"},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,8 @@ func PlanCommand() *cobra.Command {
 		Long: `Say what an update of a Deployment will do, before it is done: what differs, each
 wave of Pods with its cause, the bounds that are kept, how long it takes, and what
 would stop it: quotas, nodes too full for the surge, limit ranges, ConfigMaps,
-Secrets and service accounts that are missing, fields that cannot be changed.
+Secrets and service accounts that are missing, volumes and images that no node can
+start, fields that cannot be changed.
 
 It changes nothing. The API is asked with dry runs (-f as kubectl apply would, and
 one Pod of the new template), and the rollout is computed by the same code that
@@ -47,7 +49,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 	}
 	connection := addConnection(command.Flags())
 	set := command.Flags()
-	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` with the new Deployment, or - for standard input (repeatable)")
+	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` or directory with the new Deployment, or - for standard input (repeatable)")
 	set.StringArrayVar(&flags.images, "image", nil, "`CONTAINER=IMAGE` to set, * for every container (repeatable)")
 	set.StringVarP(&flags.output, "output", "o", "", "`form` of the output: json, one document for each Deployment, or empty for text")
 	set.DurationVar(&flags.model.ReadyAfter, "ready-after", 5*time.Second, "`time` from a Pod's placement until it is ready; minReadySeconds comes after it")
@@ -59,7 +61,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 		}
 		var manifests []manifest
 		if name == "" {
-			if manifests, err = readManifests(flags.files, command.InOrStdin()); err != nil {
+			if manifests, err = readManifests("-f", flags.files, command.InOrStdin()); err != nil {
 				return err
 			}
 		}
@@ -74,7 +76,7 @@ exceeds its progress deadline, 1 if it could not be foreseen.`,
 
 // check returns the name of the Deployment, empty if files say what is new.
 func (f planFlags) check(args []string) (string, error) {
-	if err := checkOutput(f.output); err != nil {
+	if err := cmp.Or(checkOutput(f.output), checkStdin(f.files)); err != nil {
 		return "", err
 	}
 	if f.model.ReadyAfter < 0 || f.model.StopAfter < 0 {
@@ -87,6 +89,8 @@ func (f planFlags) check(args []string) (string, error) {
 		return "", errors.New("--image goes with deploy/NAME, not with -f: the file says the image")
 	case len(args) == 0:
 		return "", nil
+	case len(f.files) > 0 && exists(args[0]): // as the shell makes it of -f *.yaml
+		return "", fmt.Errorf("-f names one file or directory: write -f %s too", args[0])
 	case len(f.files) > 0:
 		return "", fmt.Errorf("give either -f or %s, not both", args[0])
 	}
@@ -131,8 +135,8 @@ func (s *session) plan(ctx context.Context, out io.Writer, name string, manifest
 		}
 		stopped = stopped || p.Outcome.State != plan.Complete
 	}
-	if others := notPlanned(manifests); others != "" && flags.output == "" {
-		fmt.Fprintf(out, "\nNot planned, since only Deployments roll: %s\n", others)
+	if flags.output == "" {
+		fmt.Fprint(out, leftOut(updates, manifests))
 	}
 	if stopped {
 		return errExit(exitStopped)
@@ -152,6 +156,18 @@ func writePlan(out io.Writer, p plan.Plan, form string, index int) error {
 	}
 	_, err := io.WriteString(out, p.String())
 	return err
+}
+
+// leftOut says what plans of several objects do not look at.
+func leftOut(updates []*planned, manifests []manifest) string {
+	text := ""
+	if len(updates) > 1 {
+		text += "\nEach is planned as if it were done alone: together they may need more room.\n"
+	}
+	if others := notPlanned(manifests); others != "" {
+		text += fmt.Sprintf("\nNot planned, since only Deployments roll: %s\n", others)
+	}
+	return text
 }
 
 // notPlanned names the objects of the manifests that are no Deployments.

@@ -34,13 +34,28 @@ func jsonMistake(err error) string {
 	var mistake *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistake) && mistake.Field == "":
-		return fmt.Sprintf("this is a %s, not an object: begin with apiVersion:, kind: and metadata:", mistake.Value)
+		return fmt.Sprintf("this is a %s, not an object: begin with apiVersion:, kind: and metadata:", valueName(mistake.Value))
 	case errors.As(err, &mistake):
-		value := strings.NewReplacer("array", "list", "object", "mapping (key: value)").Replace(mistake.Value)
-		return fmt.Sprintf("%s is a %s: it must be a %s", strings.TrimPrefix(mistake.Field, "ObjectMeta."), value, kindName(mistake.Type))
+		return typeMistake(mistake)
 	default:
 		return err.Error()
 	}
+}
+
+// typeMistake says it of one field, and how a text that YAML takes for
+// something else is written. The field may be the mapping that has it.
+func typeMistake(mistake *json.UnmarshalTypeError) string {
+	field, value := strings.TrimPrefix(mistake.Field, "ObjectMeta."), valueName(mistake.Value)
+	isScalar := !strings.HasPrefix(mistake.Value, "array") && !strings.HasPrefix(mistake.Value, "object")
+	if isScalar && mistake.Type.Kind() == reflect.String {
+		return fmt.Sprintf(`%s: a %s stands where a string must; write it in quotes, as in "5" or "yes"`, field, value)
+	}
+	return fmt.Sprintf("%s is a %s: it must be a %s", field, value, kindName(mistake.Type))
+}
+
+// valueName is what a value of JSON is in YAML.
+func valueName(value string) string {
+	return strings.NewReplacer("array", "list", "object", "mapping (key: value)").Replace(value)
 }
 
 // kindName is what a Go type is in YAML.

@@ -35,7 +35,7 @@ func (s *session) observe(ctx context.Context, update *planned, manifests []mani
 	o.readNodes()
 	o.readQuotas()
 	ranges := o.readLimitRanges()
-	o.tryPod(ranges)
+	o.tryPod(ranges, manifests)
 	o.findReferences(manifests)
 	return o.in, cmp.Or(o.errs...)
 }
@@ -140,12 +140,16 @@ func (o *observer) readLimitRanges() []corev1.LimitRange {
 // tryPod asks the API for one Pod of the new template, as the ReplicaSet
 // controller will. Where a quota has no room for it now, or the user may not
 // make Pods, the defaults of limit ranges are filled in here.
-func (o *observer) tryPod(ranges []corev1.LimitRange) {
+func (o *observer) tryPod(ranges []corev1.LimitRange, manifests []manifest) {
 	d := o.in.After
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: d.Name + "-", Namespace: d.Namespace,
 			Labels: d.Spec.Template.Labels, Annotations: maps.Clone(d.Spec.Template.Annotations)},
 		Spec: *d.Spec.Template.Spec.DeepCopy(),
+	}
+	if _, given := o.given(plan.Target{Kind: "ServiceAccount", Name: pod.Spec.ServiceAccountName}, manifests); given {
+		// It is there when the controller makes Pods; now the API would ask for it.
+		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "", ""
 	}
 	tried, err := o.CoreV1().Pods(d.Namespace).Create(o.ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err == nil {

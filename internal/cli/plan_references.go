@@ -39,7 +39,8 @@ func (o *observer) findReferences(manifests []manifest) {
 		// Said better than by the API.
 		o.in.Refused = refused
 	}
-	o.in.Unready, o.in.Notes = append(o.in.Unready, unready...), append(o.in.Notes, notes...)
+	o.in.Unready = slices.Concat(o.in.Unready, plan.Unstartable(&o.in.After.Spec.Template.Spec), unready)
+	o.in.Notes = append(o.in.Notes, notes...)
 }
 
 // keysOf are the keys of an object in the cluster.

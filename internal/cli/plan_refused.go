@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,9 @@ func outcomeOf(update *planned, after *appsv1.Deployment, err error) (*planned, 
 // strictError begins what the API says of unknown fields.
 const strictError = "strict decoding error: "
 
+// missingNamespace is the cause of a refusal because there is no namespace.
+const missingNamespace = "Namespace"
+
 // refusals are the reasons for which the API does not take a Deployment, one
 // for each field that is wrong.
 func refusals(status metav1.Status, namespace string) []plan.Problem {
@@ -51,15 +55,28 @@ func refusals(status metav1.Status, namespace string) []plan.Problem {
 		problem.Cause = "Field"
 		_, problem.Message, _ = strings.Cut(status.Message, strictError)
 	case status.Reason == metav1.StatusReasonNotFound && status.Details != nil && status.Details.Kind == "namespaces":
-		problem.Cause, problem.Advice = "Namespace", "create it first: kubectl create namespace "+namespace
+		problem.Cause, problem.Advice = missingNamespace, "create it first: kubectl create namespace "+namespace
 	case status.Reason == metav1.StatusReasonNotFound:
 		problem.Message, problem.Advice = "this API version is not served here", "write apiVersion: apps/v1"
+	case status.Reason == metav1.StatusReasonConflict:
+		problem.Advice = "leave metadata.resourceVersion out of the file, or get the file anew"
 	case status.Reason == metav1.StatusReasonForbidden && strings.Contains(status.Message, "exceeded quota"):
 		problem.Cause, problem.Advice = "ResourceQuota", "raise the quota, or delete what is not needed"
 	case status.Reason == metav1.StatusReasonForbidden && strings.Contains(status.Message, `User "`):
 		problem.Cause, problem.Advice = "Permission", "have this right granted by a Role and a RoleBinding"
 	}
 	return []plan.Problem{problem}
+}
+
+// wrongType finds a field with a value of the wrong type. Of a patch, the API
+// would not say which field it is.
+func wrongType(m manifest) (problem plan.Problem, found bool) {
+	var mistake *json.UnmarshalTypeError
+	err := json.Unmarshal(m.json, &appsv1.Deployment{})
+	if m.APIVersion != appsv1.SchemeGroupVersion.String() || !errors.As(err, &mistake) {
+		return plan.Problem{}, false
+	}
+	return plan.Problem{Stops: true, Cause: "Field", Message: typeMistake(mistake)}, true
 }
 
 func adviceForField(cause metav1.StatusCause) string {

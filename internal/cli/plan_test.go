@@ -55,6 +55,14 @@ apiVersion: v1
 kind: Service
 metadata: {name: web}
 `)
+	c.planImage(g, "-f", "testdata/folder")
+	c.planFile(g, "with its namespace in the same file", strings.Replace(web, "{name: web}", "{name: web, namespace: fresh}", 1)+`
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: fresh}
+`)
+	c.planFile(g, "two in one file", web+"\n---\n"+strings.ReplaceAll(web, "web}", "www}"))
 	c.make(web)
 	before := c.everything()
 	c.planFile(g, "the same again", web)
@@ -62,8 +70,13 @@ metadata: {name: web}
 	c.planImage(g, "deployment", "web", "--image", "*=web:v2", "-o", "json")
 	c.planFile(g, "an environment and limits", strings.NewReplacer("value: test", "value: live", "cpu: 500m", "cpu: 250m", "replicas: 3", "replicas: 4").Replace(web))
 	c.planFile(g, "another selector", strings.ReplaceAll(web, "app: web", "app: www"))
+	c.planFile(g, "a version that is gone", strings.Replace(web, "{name: web}", "{name: web, resourceVersion: \"1\"}", 1))
+	c.planFile(g, "the same Deployment twice", web+"\n---\n"+web)
+	c.planFile(g, "a negative number", strings.Replace(web, "replicas: 3", "replicas: -1", 1), "-o", "json")
 	c.planFile(g, "a misspelt field", strings.Replace(web, "maxUnavailable", "maxUnavaliable", 1))
 	c.planFile(g, "neither surge nor unavailable", strings.Replace(web, "maxSurge: 1", "maxSurge: 0", 1))
+	c.planFile(g, "a number that is a word", strings.Replace(web, "replicas: 3", "replicas: three", 1))
+	c.planFile(g, "what no node here can start", strings.NewReplacer("web:v1", "web v1", "    spec:", "    spec:\n      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]").Replace(web))
 	c.planFile(g, "another namespace", strings.Replace(web, "{name: web}", "{name: web, namespace: nowhere}", 1))
 	c.planFile(g, "more than the node has", strings.Replace(web, "cpu: 500m", "cpu: 600m", 1))
 	c.planFile(g, "no such objects", strings.Replace(web, "env: [{name: MODE, value: test}]",
@@ -93,6 +106,22 @@ items:
 	if after := c.everything(); after != before {
 		t.Errorf("planning has changed something. Before:\n%s\nAfter:\n%s", before, after)
 	}
+	g.compare()
+}
+
+// TestPlanLeavesWhatOthersMade: kubectl apply takes away what its last file
+// said and the new one does not, and nothing else.
+func TestPlanLeavesWhatOthersMade(t *testing.T) {
+	c := newCluster(t)
+	g := newGolden(t, "plan-leaves")
+	c.make(web)
+	c.change("web", func(d *appsv1.Deployment) {
+		// As kubectl apply writes it.
+		d.Annotations[corev1.LastAppliedConfigAnnotation] = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"annotations":{"mine":"old"},"name":"web","namespace":"default"}}`
+		d.Annotations["mine"], d.Annotations["theirs"] = "old", "kept"
+	})
+	c.planFile(g, "without the annotation of the last file", web)
+	c.planFile(g, "with another value of it", strings.Replace(web, "{name: web}", "{name: web, annotations: {mine: new}}", 1))
 	g.compare()
 }
 

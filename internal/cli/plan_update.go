@@ -82,6 +82,7 @@ func imageChanges(d *appsv1.Deployment, images []string) (map[string]any, error)
 // fileUpdates is what `kubectl apply -f` would do to each Deployment.
 func (s *session) fileUpdates(ctx context.Context, manifests []manifest) ([]*planned, error) {
 	var all []*planned
+	seen := map[types.NamespacedName]string{}
 	for _, m := range manifests {
 		if !m.isDeployment() {
 			continue
@@ -90,13 +91,32 @@ func (s *session) fileUpdates(ctx context.Context, manifests []manifest) ([]*pla
 		if err != nil {
 			return nil, err
 		}
+		name := types.NamespacedName{Namespace: namespace, Name: m.Metadata.Name}
+		if first := seen[name]; first != "" {
+			return nil, fmt.Errorf("%s: Deployment %s is in %s already: plan one, and the other when that is done", m.source, name, first)
+		}
+		seen[name] = m.source
 		update, err := s.applyDry(ctx, namespace, m)
 		if err != nil {
 			return nil, err
 		}
+		update.adviseNamespace(manifests)
 		all = append(all, update)
 	}
 	return all, nil
+}
+
+// adviseNamespace says of a namespace that is missing that the files make it:
+// the API tries nothing in one that is not there yet.
+func (p *planned) adviseNamespace(manifests []manifest) {
+	made := slices.ContainsFunc(manifests, func(m manifest) bool {
+		return m.APIVersion == "v1" && m.Kind == "Namespace" && m.Metadata.Name == p.namespace
+	})
+	for i := range p.refused {
+		if made && p.refused[i].Cause == missingNamespace {
+			p.refused[i].Advice = "it is among the files: apply it alone first, and plan then"
+		}
+	}
 }
 
 func (s *session) namespaceOf(m manifest) (string, error) {
@@ -124,6 +144,10 @@ func (s *session) applyDry(ctx context.Context, namespace string, m manifest) (*
 	default:
 		if update.before, err = s.AppsV1().Deployments(namespace).Get(ctx, m.Metadata.Name, metav1.GetOptions{}); err != nil {
 			return nil, err
+		}
+		if problem, wrong := wrongType(m); wrong {
+			update.refused = []plan.Problem{problem}
+			return update, nil
 		}
 		kind, patch, err := threeWayPatch(m, current)
 		if err != nil {
@@ -163,15 +187,41 @@ func threeWayPatch(m manifest, current []byte) (types.PatchType, []byte, error) 
 	if len(applied) == 0 {
 		applied = nil
 	}
+	wanted, err := asApplied(m, live.Namespace)
+	if err != nil {
+		return "", nil, err
+	}
 	schema, err := strategicpatch.NewPatchMetaFromStruct(appsv1.Deployment{})
 	if err != nil {
 		return "", nil, err
 	}
-	patch, err := strategicpatch.CreateThreeWayMergePatch(applied, m.json, current, schema, true)
+	patch, err := strategicpatch.CreateThreeWayMergePatch(applied, wanted, current, schema, true)
 	if err == nil {
 		return types.StrategicMergePatchType, patch, nil
 	}
 	// A field that no Deployment has: let the API say so.
-	patch, err = jsonmergepatch.CreateThreeWayJSONMergePatch(applied, m.json, current)
+	patch, err = jsonmergepatch.CreateThreeWayJSONMergePatch(applied, wanted, current)
 	return types.MergePatchType, patch, err
+}
+
+// asApplied is a manifest as kubectl apply remembers it: with its namespace,
+// and with annotations even if there are none. Without them, those that others
+// made would count as left out of the manifest.
+func asApplied(m manifest, namespace string) ([]byte, error) {
+	var object map[string]any
+	if err := json.Unmarshal(m.json, &object); err != nil {
+		return nil, err
+	}
+	metadata, _ := object["metadata"].(map[string]any)
+	if metadata == nil { // one without a name was refused already
+		return m.json, nil
+	}
+	metadata["namespace"] = namespace
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if annotations == nil {
+		annotations = map[string]any{}
+	}
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
+	metadata["annotations"] = annotations
+	return json.Marshal(object)
 }

@@ -46,7 +46,7 @@ The exit code is 0 whether there is a difference or not, 1 for an error.`,
 		}
 		history, err := session.revisions(command.Context(), name)
 		if err != nil {
-			return err
+			return session.explain(err)
 		}
 		diff, err := history.diff(numbers)
 		if err != nil {

@@ -45,7 +45,7 @@ func (s *session) revisions(ctx context.Context, name string) (*revisions, error
 	}
 	sets, err := s.AppsV1().ReplicaSets(s.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("listing the revisions of deployment %q: %w", name, s.explain(err))
+		return nil, fmt.Errorf("listing the revisions of deployment %q: %w", name, err)
 	}
 	return newRevisions(d, sets.Items), nil
 }
@@ -57,7 +57,7 @@ func (s *session) deployment(ctx context.Context, name string) (*appsv1.Deployme
 	case err == nil:
 		return d, nil
 	case !apierrors.IsNotFound(err):
-		return nil, s.explain(err)
+		return nil, err
 	}
 	hint := ""
 	if all, err := s.AppsV1().Deployments(s.namespace).List(ctx, metav1.ListOptions{Limit: 500}); err == nil {

@@ -47,6 +47,24 @@ func TestRolloutDiff(t *testing.T) {
 	g.compare()
 }
 
+// TestRolloutUndoOfAnApplied: the warning that the file brings a change back
+// comes only where it would.
+func TestRolloutUndoOfAnApplied(t *testing.T) {
+	c := newCluster(t)
+	g := newGolden(t, "rollout-undo-applied")
+	c.make(web)
+	c.change("web", func(d *appsv1.Deployment) {
+		metav1.SetMetaDataAnnotation(&d.ObjectMeta, corev1.LastAppliedConfigAnnotation,
+			`{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"web:v1","resources":{"requests":{"cpu":"0.5"}}}]}}}}`)
+	})
+	c.change("web", setImage("web:v2"))
+	c.rolledOut("web")
+	c.rollout(g, "undo", "deploy/web") // to what the file says
+	c.rolledOut("web")
+	c.rollout(g, "undo", "deploy/web") // away from it
+	g.compare()
+}
+
 func TestRolloutUndo(t *testing.T) {
 	c := newCluster(t)
 	g := newGolden(t, "rollout-undo")

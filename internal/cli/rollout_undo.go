@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/util/retry"
 
 	"coxswain.dev/cox/internal/fielddiff"
@@ -35,7 +37,7 @@ The exit code is 0 if the Deployment was changed (or would be, with --dry-run),
 	}
 	connection := addConnection(command.Flags())
 	command.Flags().StringVar(&to, "to-revision", "", "`revision` to go back to (default: the previous one)")
-	command.Flags().StringVar(&dryRun, "dry-run", "none", "change nothing, only say what would be: `server`, client or none")
+	command.Flags().StringVar(&dryRun, "dry-run", "none", "change nothing, only say what would be: `how` is server, client or none")
 	command.Flags().Lookup("dry-run").NoOptDefVal = "server"
 	command.RunE = func(command *cobra.Command, args []string) error {
 		name, rest, err := parseDeployment(args)
@@ -141,8 +143,29 @@ func (r *revisions) undone(target revision, dryRun string) string {
 	if d.Spec.Paused {
 		text += fmt.Sprintf("It is paused: no Pod changes before kubectl rollout resume deployment/%s -n %s\n", d.Name, d.Namespace)
 	}
-	if d.Annotations[corev1.LastAppliedConfigAnnotation] != "" && dryRun == "none" {
+	if dryRun == "none" && appliedDiffers(d.Annotations[corev1.LastAppliedConfigAnnotation], target.template) {
 		text += "It was made by kubectl apply: applying the same file again brings the change back.\n"
 	}
 	return text
+}
+
+// appliedDiffers tells whether the file that was last given to kubectl apply
+// would change a template.
+func appliedDiffers(applied string, template corev1.PodTemplateSpec) bool {
+	var file struct {
+		Spec struct{ Template json.RawMessage }
+	}
+	if json.Unmarshal([]byte(applied), &file) != nil || len(file.Spec.Template) == 0 {
+		return false // it was not made by kubectl apply
+	}
+	before, err := json.Marshal(template)
+	if err != nil {
+		return true
+	}
+	after, err := strategicpatch.StrategicMergePatch(before, file.Spec.Template, corev1.PodTemplateSpec{})
+	if err != nil {
+		return true
+	}
+	var reapplied corev1.PodTemplateSpec
+	return json.Unmarshal(after, &reapplied) != nil || !equality.Semantic.DeepEqual(reapplied, template)
 }

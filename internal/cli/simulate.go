@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -49,7 +51,7 @@ behave as --ready-after and --stop-after say. Nothing is asked and nothing is ch
 no cox has to run. Manifests are completed and checked as the API would. Everything
 that is left to chance comes from --seed: the same seed tells the same story.
 
-Time begins when the Deployment of -f is up, with the first update. Further ones
+Time begins with the first update, when the Deployment of -f has long been up. Further ones
 follow when all is calm, or at the times of --at. Without any, it is the creation that
 is played. Faults strike at drawn times, or where NAME@TIME says so:
 
@@ -62,13 +64,14 @@ rule, which is a mistake in Coxswain, and 1 if nothing could be simulated.`,
   cox simulate -f app.yaml --image web=web:v2 --fault pod-evicted,crash --seed 7
   cox simulate -f app.yaml --update bad.yaml --update app.yaml --fault never-ready --at 0s,2m
   cox simulate -f app.yaml --update new.yaml --fault random=20 -o json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 	}
 	set := command.Flags()
-	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` with the Deployment, or - for standard input (repeatable)")
+	set.StringArrayVarP(&flags.files, "filename", "f", nil, "`file` or directory with the Deployment, or - for standard input (repeatable)")
 	set.StringArrayVar(&flags.updates, "update", nil, "`file` with the Deployment as it is to be then, or - (repeatable: one after the other)")
 	set.StringArrayVar(&flags.images, "image", nil, "`CONTAINER=IMAGE` to set in a last update, * for every container (repeatable)")
 	set.DurationSliceVar(&flags.at, "at", nil, "`times` of the updates, such as 0s,30s; those left out wait until all is calm")
+	set.Lookup("at").DefValue = "" // rather than []
 	set.StringSliceVar(&flags.faults, "fault", nil, "`names` of what goes wrong, each NAME or NAME@TIME (repeatable)")
 	set.Uint64Var(&flags.seed, "seed", 0, "`number` from which all chance comes; drawn if it is not given")
 	set.StringVarP(&flags.output, "output", "o", "", "`form` of the output: json, or empty for text")
@@ -133,9 +136,12 @@ func (f simulateFlags) scenario(args []string, stdin io.Reader) (sim.Scenario, e
 	}
 	name := ""
 	if len(args) > 0 {
-		named, _, err := parseDeployment(args)
+		named, rest, err := parseDeployment(args)
 		if err != nil {
 			return sim.Scenario{}, err
+		}
+		if len(rest) > 0 {
+			return sim.Scenario{}, fmt.Errorf("%q is too much: name one Deployment, and its updates with --update", rest[0])
 		}
 		name = named
 	}
@@ -158,7 +164,7 @@ func (f simulateFlags) scenario(args []string, stdin io.Reader) (sim.Scenario, e
 }
 
 func (f simulateFlags) check() error {
-	if err := checkOutput(f.output); err != nil {
+	if err := cmp.Or(checkOutput(f.output), checkStdin(slices.Concat(f.files, f.updates))); err != nil {
 		return err
 	}
 	if f.readyAfter < 0 || f.stopAfter < 0 {
@@ -198,9 +204,28 @@ func addFault(s *sim.Scenario, text string) error {
 			}
 			fault.At = &at
 		}
+		if err := checkFault(name); err != nil {
+			return err
+		}
 		s.Faults = append(s.Faults, fault)
 	}
 	return nil
+}
+
+// checkFault refuses a fault that there is not, and names a near one.
+func checkFault(name string) error {
+	var names []string
+	for _, k := range sim.FaultKinds {
+		names = append(names, k.Name)
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	hint := ""
+	if near, found := nearest(name, names); found {
+		hint = fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return fmt.Errorf("there is no fault %q%s: cox simulate --fault list lists them", name, hint)
 }
 
 func parseTime(text string) (time.Duration, error) {

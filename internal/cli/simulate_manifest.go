@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,7 +27,7 @@ import (
 
 // readDeployments reads the Deployment and what it becomes.
 func (f simulateFlags) readDeployments(s *sim.Scenario, name string, stdin io.Reader) error {
-	first, err := chosenManifest(f.files, name, stdin)
+	first, err := chosenManifest("-f", f.files, name, stdin)
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (f simulateFlags) readDeployments(s *sim.Scenario, name string, stdin io.Re
 	}
 	current := s.Deployment
 	for _, file := range f.updates {
-		next, err := chosenManifest([]string{file}, first.Metadata.Name, stdin)
+		next, err := chosenManifest("--update", []string{file}, first.Metadata.Name, stdin)
 		if err != nil {
 			return err
 		}
@@ -57,8 +58,8 @@ func (f simulateFlags) readDeployments(s *sim.Scenario, name string, stdin io.Re
 }
 
 // chosenManifest is the one Deployment of the files, or the one of a name.
-func chosenManifest(files []string, name string, stdin io.Reader) (manifest, error) {
-	all, err := readManifests(files, stdin)
+func chosenManifest(flag string, files []string, name string, stdin io.Reader) (manifest, error) {
+	all, err := readManifests(flag, files, stdin)
 	if err != nil {
 		return manifest{}, err
 	}
@@ -77,10 +78,10 @@ func chosenManifest(files []string, name string, stdin io.Reader) (manifest, err
 	switch {
 	case len(found) == 0:
 		return manifest{}, fmt.Errorf("there is no Deployment %q in %s, only %s", name, where, strings.Join(names, ", "))
-	case len(found) > 1 && name == "":
+	case len(found) > 1 && len(slices.Compact(slices.Sorted(slices.Values(names)))) > 1 && name == "":
 		return manifest{}, fmt.Errorf("there are several Deployments in %s: choose one of deploy/%s", where, strings.Join(names, ", deploy/"))
 	case len(found) > 1:
-		return manifest{}, fmt.Errorf("there are %d Deployments %q in %s: leave one", len(found), name, where)
+		return manifest{}, fmt.Errorf("there are %d Deployments %q in %s: leave one", len(found), found[0].Metadata.Name, where)
 	}
 	return found[0], nil
 }

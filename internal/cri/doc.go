@@ -10,8 +10,10 @@
 // With Config.Endpoint set, somebody else runs the engine: Start then only
 // checks that it answers.
 //
-// The package talks to containerd itself for one thing only, images that come
-// from a file. Pods and containers are the agent's, through CRI.
+// The package talks to containerd itself for two things only: images that come
+// from a file, and containers that were never started, because a cox was killed
+// meanwhile, and that CRI cannot end. Pods and containers are otherwise the
+// agent's, through CRI.
 //
 // Directories, with R the run and D the data directory:
 //

@@ -59,11 +59,8 @@ func Start(ctx context.Context, config Config) (*Engine, error) {
 	}
 	watchContext, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
-	e.watching.Add(1)
-	go func() {
-		defer e.watching.Done()
-		e.watch(watchContext)
-	}()
+	e.watching.Go(func() { e.watch(watchContext) })
+	e.watching.Go(func() { e.clearLeftovers(watchContext) })
 	return e, nil
 }
 

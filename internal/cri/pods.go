@@ -21,6 +21,8 @@ func (e *Engine) StopPods(ctx context.Context, grace time.Duration) error {
 	filter := &runtimev1.PodSandboxFilter{}
 	if e.config.Endpoint != "" {
 		filter.LabelSelector = e.config.PodLabels
+	} else if err := e.endLeftovers(ctx); err != nil {
+		return err
 	}
 	sandboxes, err := client.ListPodSandbox(ctx, &runtimev1.ListPodSandboxRequest{Filter: filter})
 	if err != nil {

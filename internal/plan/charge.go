@@ -14,11 +14,8 @@ import (
 	"coxswain.dev/cox/internal/quota"
 )
 
-// What helps where there is no room for a Pod.
-const (
-	raiseQuota = "raise the quota"
-	freeNodes  = "lower the Pods' requests, or free room"
-)
+// raiseQuota is what helps where a quota has no room for a Pod.
+const raiseQuota = "raise the quota"
 
 // quotaLeft is a quota with what is used of it.
 type quotaLeft struct {

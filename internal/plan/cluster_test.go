@@ -54,6 +54,7 @@ func bound(text string) *intstr.IntOrString {
 //	other NAME [RESOURCE=AMOUNT …]    a Pod on a node that is not the Deployment's
 //	quota NAME [RESOURCE=AMOUNT …]    with what the Pods use of it
 //	orphaned                          the Deployment was deleted without its ReplicaSets, and made again
+//	deleted                           a finalizer keeps the Deployment that was deleted
 //	failing REASON                    the Pods that are not ready say why
 //	refused CAUSE MESSAGE             the API takes no Pod of the new template
 //	unready CAUSE MESSAGE             Pods of the new template never become ready
@@ -85,6 +86,8 @@ func (c *cluster) do(line string) error {
 			rs.OwnerReferences = nil
 		}
 		c.in.Before, c.in.After.UID, c.in.After.Annotations = nil, "uid-of-another", nil
+	case "deleted":
+		c.in.Before.DeletionTimestamp, c.in.After.DeletionTimestamp = &metav1.Time{Time: c.in.Now}, &metav1.Time{Time: c.in.Now}
 	case "failing":
 		for _, p := range c.in.Pods {
 			if !isReady(p) {

@@ -13,10 +13,12 @@
 //	sets.go        the ReplicaSets' decisions, applied
 //	pods.go        the Model: how a Pod starts and stops
 //	room.go        nodes, and what is free on them
+//	nodes.go       what helps where no node takes a Pod
 //	charge.go      quotas, and what is left of them
 //	problems.go    what stops it, and what is to be known
 //	outcome.go     how it ends
 //	references.go  what a Pod needs to be there, such as a ConfigMap
+//	starts.go      what keeps a Pod from starting whatever is there
 //
 // It knows no rule of a rollout itself, changes nothing that it is given, and
 // asks nobody: whoever calls it has looked.

@@ -37,10 +37,11 @@ func (w *world) outcome() Outcome {
 		o.State = Complete
 	case w.complete():
 		o.State = Late
-	case len(w.waves) > 0:
-		o.AfterSeconds = w.waves[len(w.waves)-1].AtSeconds
-	default:
-		o.AfterSeconds = 0
+	default: // waiting for a deadline moves nothing
+		o.AfterSeconds = seconds(w.movedAt.Sub(w.in.Now))
+		if n := len(w.waves); n > 0 {
+			o.AfterSeconds = max(o.AfterSeconds, w.waves[n-1].AtSeconds)
+		}
 	}
 	return o
 }

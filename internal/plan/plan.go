@@ -71,8 +71,9 @@ type Plan struct {
 	// annotations, those left out that kubectl and the controller keep.
 	Metadata []fielddiff.Change `json:"metadata,omitempty"`
 
-	Strategy Strategy  `json:"strategy"`
-	Pods     PodModel  `json:"podModel"`
+	// Strategy and Pods are left out of JSON if the update is refused.
+	Strategy Strategy  `json:"strategy,omitzero"`
+	Pods     PodModel  `json:"podModel,omitzero"`
 	Waves    []Wave    `json:"waves"`
 	Outcome  Outcome   `json:"outcome"`
 	Problems []Problem `json:"problems,omitempty"`

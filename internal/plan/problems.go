@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -48,6 +47,9 @@ func (all waits) end(now time.Time) {
 func (w *world) problems(in Input) []Problem {
 	var all []Problem
 	ends := w.complete()
+	if w.deployment.DeletionTimestamp != nil {
+		all = append(all, deletion)
+	}
 	if !ends && w.newPodsWanted() {
 		all = append(all, in.Unready...)
 	}
@@ -55,7 +57,7 @@ func (w *world) problems(in Input) []Problem {
 		p := waited.Problem
 		// What is in the way at the last moment is so for ever.
 		p.Stops = !ends && waited.active
-		if noRoom := p.Advice == raiseQuota || p.Advice == freeNodes; noRoom && w.counts().Old > 0 && w.counts().Total >= replicasOf(w.deployment) {
+		if oldOnesHelp(p.Advice) && w.counts().Old > 0 && w.counts().Total >= replicasOf(w.deployment) {
 			p.Advice += ", or set maxSurge: 0 with maxUnavailable: 1 so that old Pods make room first"
 		}
 		if !waited.active {
@@ -81,6 +83,10 @@ func (w *world) problems(in Input) []Problem {
 	})
 	return all
 }
+
+// deletion is the problem of a Deployment that has been told to go.
+var deletion = Problem{Stops: true, Cause: "Deletion", Message: "the Deployment is being deleted: its controller replaces no Pod any more",
+	Advice: "make it anew when it is gone"}
 
 // ofTime are the problems with deadlines and availability.
 func (w *world) ofTime(ends bool) []Problem {
@@ -109,12 +115,6 @@ func (w *world) newPodsWanted() bool {
 		}
 	}
 	return false
-}
-
-// noRoom is the problem of a Pod that fits on no node.
-func noRoom(message string) Problem {
-	short, _, _ := strings.Cut(message, " preemption: ")
-	return Problem{Cause: "Node", Message: short, Advice: freeNodes}
 }
 
 func plural(count int, one, many string) string {

@@ -45,7 +45,7 @@ func (p Plan) writeHead(out *strings.Builder) {
 		fmt.Fprintf(out, "It is paused: what follows begins with kubectl rollout resume deployment/%s -n %s.\n", p.Name, p.Namespace)
 	}
 	if p.UnderWay {
-		out.WriteString("Another rollout has not ended: what follows begins in its middle.\n")
+		out.WriteString("A rollout has not ended yet: what follows begins in its middle.\n")
 	}
 }
 
@@ -62,7 +62,7 @@ func (p Plan) writeChanges(out *strings.Builder) {
 	writeChanges("Template", p.Template)
 	writeChanges("Settings", p.Settings)
 	writeChanges("Metadata", p.Metadata)
-	if p.Action == Update && len(p.Template) == 0 {
+	if p.Action == Update && len(p.Template) == 0 && !p.UnderWay {
 		out.WriteString("  The template stays: no Pod is replaced.\n")
 	}
 }

@@ -41,9 +41,12 @@ type world struct {
 	setWakeAt map[types.UID]time.Time
 	decisions int
 
-	waits          waits
-	deadlineAt     time.Time
-	completeAt     time.Time
+	waits      waits
+	deadlineAt time.Time
+	completeAt time.Time
+	// counted are the last counts, movedAt is when they came to be so (noteMove).
+	counted        Counts
+	movedAt        time.Time
 	mostPods       int32
 	leastAvailable int32
 }
@@ -75,6 +78,7 @@ func newWorld(in Input) *world {
 	}
 	counts := w.counts()
 	w.mostPods, w.leastAvailable = counts.Total, counts.Available
+	w.noteMove(counts)
 	return w
 }
 
@@ -130,8 +134,18 @@ func (w *world) settle() bool {
 func (w *world) note() {
 	counts := w.counts()
 	w.mostPods, w.leastAvailable = max(w.mostPods, counts.Total), min(w.leastAvailable, counts.Available)
+	w.noteMove(counts)
 	if n := len(w.waves); n > 0 && w.waves[n-1].AtSeconds == w.sinceStart() {
 		w.waves[n-1].Counts = counts
+	}
+}
+
+// noteMove keeps when the counts last changed; that Pods which were told to
+// stop are gone is no move.
+func (w *world) noteMove(counts Counts) {
+	counts.Stopping = 0
+	if counts != w.counted || w.movedAt.IsZero() {
+		w.counted, w.movedAt = counts, w.now
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	mostTime  = 24 * time.Hour
 )
 
+// longUp is how long a Deployment has been up when its updates begin.
+const longUp = time.Hour
+
 // player plays a Scenario: where a schedule lets anything happen at any step,
 // here Pods take their time, and the controllers act as soon as they can.
 type player struct {
@@ -66,8 +69,9 @@ func (p *player) play() {
 	if len(p.s.Updates) > 0 {
 		p.create()
 		p.rest()
-		// Time begins when the Deployment is up, on a whole second.
-		p.w.elapsed = (p.w.elapsed + time.Second - 1).Truncate(time.Second)
+		// Time begins when the Deployment has been up for long, on a whole second:
+		// its Pods are available by any minReadySeconds of an update.
+		p.w.elapsed = (p.w.elapsed + longUp + time.Second - 1).Truncate(time.Second)
 	}
 	p.r.begin(p.w.elapsed)
 	for _, f := range p.s.Faults {

@@ -42,7 +42,11 @@ func (r *recorder) begin(zero time.Duration) {
 	r.on, r.zero = true, zero
 	if d, exists := r.p.w.deployments.find(r.p.w.name); exists {
 		r.conditions = conditionTexts(d)
-		r.say(Event{Who: "rollout", What: "up: " + strategyText(d)})
+		what := "up: "
+		if d.Spec.Paused {
+			what = "made, and paused from the beginning: "
+		}
+		r.say(Event{Who: "rollout", What: what + strategyText(d)})
 	}
 	r.bounds.begin(r)
 }

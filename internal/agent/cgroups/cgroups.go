@@ -82,14 +82,30 @@ func makeUnified(path string) error {
 	return nil
 }
 
+// hierarchies are where cgroups are: one with cgroup v2, else one for each
+// controller.
+func hierarchies() []string {
+	if unified() {
+		return []string{mountPoint}
+	}
+	all, _ := filepath.Glob(mountPoint + "/*")
+	return all
+}
+
+// RemoveAll removes the cgroups of all Pods, and their root. Containers must be
+// gone.
+func (t Tree) RemoveAll() error {
+	var errs []error
+	for _, hierarchy := range hierarchies() {
+		errs = append(errs, removeAll(filepath.Join(hierarchy, t.Root)))
+	}
+	return errors.Join(errs...)
+}
+
 // Remove removes the cgroups of a Pod, whatever its class was, in every
 // hierarchy. Containers must be gone.
 func (t Tree) Remove(uid string) error {
-	hierarchies := []string{mountPoint}
-	if !unified() {
-		hierarchies, _ = filepath.Glob(mountPoint + "/*")
-	}
-	for _, hierarchy := range hierarchies {
+	for _, hierarchy := range hierarchies() {
 		for _, class := range []string{"", "burstable", "besteffort"} {
 			if err := removeAll(filepath.Join(hierarchy, t.Root, class, "pod"+uid)); err != nil {
 				return err // the others would say the same

@@ -1,6 +1,7 @@
 package cgroups
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -51,6 +52,45 @@ func TestPodsAreLimitedByTheirClass(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}
 	}
+}
+
+// TestAllCgroupsAreRemoved: a reset leaves none, those of other trees aside.
+func TestAllCgroupsAreRemoved(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making cgroups needs root")
+	}
+	tree, other := Tree{fmt.Sprintf("/coxcgroups-%d", os.Getpid())}, Tree{fmt.Sprintf("/coxcgroups-%d-other", os.Getpid())}
+	t.Cleanup(func() { other.RemoveAll() })
+	some := corev1.ResourceRequirements{Requests: amounts("100m", "")}
+	for _, tree := range []Tree{tree, other} {
+		for _, pod := range []*corev1.Pod{podOf(some), podOf(corev1.ResourceRequirements{})} {
+			if err := tree.Make(pod); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := tree.RemoveAll(); err != nil {
+		t.Error(err)
+	}
+	if left := found(tree); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+	if len(found(other)) == 0 {
+		t.Error("those of another tree are gone too")
+	}
+	if err := tree.RemoveAll(); err != nil {
+		t.Errorf("with nothing to remove: %v", err)
+	}
+}
+
+func found(tree Tree) []string {
+	var all []string
+	for _, hierarchy := range hierarchies() {
+		if _, err := os.Stat(filepath.Join(hierarchy, tree.Root)); err == nil {
+			all = append(all, hierarchy)
+		}
+	}
+	return all
 }
 
 func TestLimitsAreWrittenForBothVersions(t *testing.T) {

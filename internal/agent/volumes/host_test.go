@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"coxswain.dev/cox/internal/plan"
 )
 
 // shelf is a Source with what a test puts there.
@@ -168,6 +171,23 @@ func TestFilesOfObjects(t *testing.T) {
 				t.Errorf("the container sees %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestPlansKnowTheKinds: cox plan foresees of each kind of volume whether it
+// can be made here.
+func TestPlansKnowTheKinds(t *testing.T) {
+	kinds := reflect.TypeFor[corev1.VolumeSource]()
+	for i := range kinds.NumField() {
+		source := corev1.VolumeSource{}
+		field := reflect.ValueOf(&source).Elem().Field(i)
+		field.Set(reflect.New(field.Type().Elem()))
+		pod := podWith(source)
+		_, err := newHost(t, &shelf{}).Prepare(t.Context(), pod)
+		refused := err != nil && strings.Contains(err.Error(), ErrUnsupported.Error())
+		if foreseen := len(plan.Unstartable(&corev1.PodSpec{Volumes: pod.Spec.Volumes})) > 0; foreseen != refused {
+			t.Errorf("%s: a plan says it stops: %t, and preparing it gives: %v", kinds.Field(i).Name, foreseen, err)
+		}
 	}
 }
 
