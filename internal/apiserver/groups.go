@@ -31,7 +31,7 @@ func (s *Server) kinds() []registry.Builder {
 	return slices.Concat(
 		core.Kinds(core.Dependencies{
 			ServiceCIDR: s.config.ServiceCIDR, Nodes: s.config.Nodes,
-			Authorizer: s.authorizer, EndpointSlices: s.endpointSlices, Stopping: s.stopping,
+			Authorizer: s.authorizer, EndpointSlices: s.endpointSlices, DialPods: s.config.DialPods, Stopping: s.stopping,
 		}),
 		apps.Kinds(),
 		discovery.Kinds(),

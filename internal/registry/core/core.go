@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 
@@ -23,6 +24,9 @@ type Dependencies struct {
 	Authorizer authorizer.Authorizer
 	// EndpointSlices are those of a Service, for services/proxy.
 	EndpointSlices func(ctx context.Context, namespace, service string) ([]*discoveryv1.EndpointSlice, error)
+	// DialPods connects pods/proxy and services/proxy to Pods; nil dials from
+	// here.
+	DialPods func(ctx context.Context, network, address string) (net.Conn, error)
 	// Stopping is closed when streams are to end; nil means never.
 	Stopping <-chan struct{}
 }

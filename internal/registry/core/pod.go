@@ -66,8 +66,8 @@ func pod(deps Dependencies, services *storedServices, stored *storedPods) regist
 				"binding":             &bindingStorage{store},
 				"ephemeralcontainers": newEphemeralStorage(store),
 				"eviction":            &evictionStorage{store},
-				"log":                 &logStorage{store, deps.Nodes},
-				"proxy":               newPodProxy(store, deps.Stopping),
+				"log":                 &logStorage{store, deps.Nodes, deps.Stopping},
+				"proxy":               newPodProxy(store, deps),
 			})
 			return storages
 		},

@@ -16,10 +16,10 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 )
 
-func newPodProxy(store *genericregistry.Store, stopping <-chan struct{}) *proxyStorage {
+func newPodProxy(store *genericregistry.Store, deps Dependencies) *proxyStorage {
 	return &proxyStorage{
-		options:  func() runtime.Object { return &corev1.PodProxyOptions{} },
-		stopping: stopping,
+		options:   func() runtime.Object { return &corev1.PodProxyOptions{} },
+		transport: toPods(deps.DialPods), stopping: deps.Stopping,
 		locate: func(ctx context.Context, name string) (*url.URL, error) {
 			return podLocation(ctx, store, name)
 		},

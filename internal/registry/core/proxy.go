@@ -20,8 +20,9 @@ import (
 // proxyStorage serves pods/proxy and services/proxy: any HTTP request, passed
 // on to a Pod.
 type proxyStorage struct {
-	options  func() runtime.Object
-	stopping <-chan struct{}
+	options   func() runtime.Object
+	transport http.RoundTripper
+	stopping  <-chan struct{}
 	// locate finds where a name of the form [scheme:]name[:port] leads.
 	locate func(ctx context.Context, name string) (*url.URL, error)
 }
@@ -58,7 +59,7 @@ func (s *proxyStorage) Connect(ctx context.Context, name string, options runtime
 		return nil, err
 	}
 	location.Path = utilnet.JoinPreservingTrailingSlash(location.Path, path)
-	return untilEnd(s.stopping, proxy.NewUpgradeAwareHandler(location, toPods, true, false, proxy.NewErrorResponder(responder))), nil
+	return untilEnd(s.stopping, proxy.NewUpgradeAwareHandler(location, s.transport, true, false, proxy.NewErrorResponder(responder))), nil
 }
 
 const (
@@ -71,12 +72,17 @@ const (
 
 // toPods leads requests to Pods. They are reached by address, so that a
 // certificate's name says nothing; a proxy that the environment names does not
-// know those addresses.
-var toPods = &http.Transport{
-	DialContext:         (&net.Dialer{Timeout: podDialLimit}).DialContext,
-	TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
-	TLSHandshakeTimeout: podDialLimit,
-	IdleConnTimeout:     podIdleLimit,
+// know those addresses. A nil dial means from here.
+func toPods(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: podDialLimit}).DialContext
+	}
+	return &http.Transport{
+		DialContext:         dial,
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
+		TLSHandshakeTimeout: podDialLimit,
+		IdleConnTimeout:     podIdleLimit,
+	}
 }
 
 // isProxied says whether requests may be led to an address: what a Pod's

@@ -29,9 +29,9 @@ type serviceProxy struct {
 
 func newServiceProxy(store *genericregistry.Store, pods *storedPods, deps Dependencies) *proxyStorage {
 	return &proxyStorage{
-		options:  func() runtime.Object { return &corev1.ServiceProxyOptions{} },
-		stopping: deps.Stopping,
-		locate:   (&serviceProxy{store, pods, deps.EndpointSlices}).locate,
+		options:   func() runtime.Object { return &corev1.ServiceProxyOptions{} },
+		transport: toPods(deps.DialPods), stopping: deps.Stopping,
+		locate: (&serviceProxy{store, pods, deps.EndpointSlices}).locate,
 	}
 }
 

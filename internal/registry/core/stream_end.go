@@ -38,6 +38,12 @@ type endingWriter struct {
 // Unwrap leads http.ResponseController to what this does not do itself.
 func (w *endingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// Flush implements http.Flusher.
+func (w *endingWriter) Flush() {
+	// A writer that cannot flush is buffered by whoever made it.
+	http.NewResponseController(w.ResponseWriter).Flush()
+}
+
 // Hijack implements http.Hijacker. What the server has read already is read
 // again from the connection.
 func (w *endingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -46,7 +52,7 @@ func (w *endingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	context.AfterFunc(w.ctx, func() { conn.Close() })
-	client := &clientConn{Conn: conn, in: conn, gone: w.cancel}
+	client := &clientConn{Conn: conn, in: conn, ctx: w.ctx, gone: w.cancel}
 	if n := buffers.Reader.Buffered(); n > 0 {
 		early, _ := buffers.Peek(n)
 		client.in = io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
@@ -54,17 +60,29 @@ func (w *endingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return client, bufio.NewReadWriter(bufio.NewReader(client), bufio.NewWriter(client)), nil
 }
 
-// clientConn tells when its client has gone.
+// clientConn tells when its client has gone. Once the stream has ended there
+// is nothing to read, which is no failure.
 type clientConn struct {
 	net.Conn
 	in   io.Reader
+	ctx  context.Context
 	gone context.CancelFunc
+}
+
+// Close ends the stream first, so that who still reads sees its end.
+func (c *clientConn) Close() error {
+	c.gone()
+	return c.Conn.Close()
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
-	if timeout, ok := err.(net.Error); err != nil && !(ok && timeout.Timeout()) {
-		c.gone()
+	if timeout, ok := err.(net.Error); err == nil || ok && timeout.Timeout() {
+		return n, err
 	}
+	if c.ctx.Err() != nil {
+		return n, io.EOF
+	}
+	c.gone()
 	return n, err
 }
