@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -18,31 +17,10 @@ func toAgent(agent http.Handler) *http.Transport {
 			ours, theirs := net.Pipe()
 			// It returns at once: the connection has a goroutine of its own,
 			// which ends with it.
-			(&http.Server{Handler: agent}).Serve(&single{conn: pipeEnd{theirs}})
-			return pipeEnd{ours}, nil
+			(&http.Server{Handler: agent}).Serve(&single{conn: theirs})
+			return ours, nil
 		},
 	}
-}
-
-// pipeEnd fails as a network's connection does when it is closed, which is how
-// the library tells the end of a stream from a failure.
-type pipeEnd struct{ net.Conn }
-
-func (p pipeEnd) Read(b []byte) (int, error) {
-	n, err := p.Conn.Read(b)
-	return n, asClosed(err)
-}
-
-func (p pipeEnd) Write(b []byte) (int, error) {
-	n, err := p.Conn.Write(b)
-	return n, asClosed(err)
-}
-
-func asClosed(err error) error {
-	if errors.Is(err, io.ErrClosedPipe) {
-		return net.ErrClosed
-	}
-	return err
 }
 
 // single is a listener that accepts one connection.

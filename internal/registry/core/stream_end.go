@@ -52,7 +52,7 @@ func (w *endingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	context.AfterFunc(w.ctx, func() { conn.Close() })
-	client := &clientConn{Conn: conn, in: conn, ctx: w.ctx, gone: w.cancel}
+	client := &clientConn{Conn: conn, in: conn, gone: w.cancel}
 	if n := buffers.Reader.Buffered(); n > 0 {
 		early, _ := buffers.Peek(n)
 		client.in = io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
@@ -60,29 +60,18 @@ func (w *endingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return client, bufio.NewReadWriter(bufio.NewReader(client), bufio.NewWriter(client)), nil
 }
 
-// clientConn tells when its client has gone. Once the stream has ended there
-// is nothing to read, which is no failure.
+// clientConn tells when its client has gone.
 type clientConn struct {
 	net.Conn
 	in   io.Reader
-	ctx  context.Context
 	gone context.CancelFunc
-}
-
-// Close ends the stream first, so that who still reads sees its end.
-func (c *clientConn) Close() error {
-	c.gone()
-	return c.Conn.Close()
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
-	if timeout, ok := err.(net.Error); err == nil || ok && timeout.Timeout() {
-		return n, err
+	// A deadline that has passed is the reader's own.
+	if timeout, ok := err.(net.Error); err != nil && !(ok && timeout.Timeout()) {
+		c.gone()
 	}
-	if c.ctx.Err() != nil {
-		return n, io.EOF
-	}
-	c.gone()
 	return n, err
 }
