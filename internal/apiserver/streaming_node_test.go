@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,7 +73,13 @@ func (n *streamingNode) serve(w http.ResponseWriter, r *http.Request) {
 			Stdin: on("input"), Stdout: on("output"), Stderr: on("error"), Tty: on("tty")})
 		target = answer.GetUrl()
 	case "portForward":
-		answer, _ := n.streams.GetPortForward(&runtimeapi.PortForwardRequest{PodSandboxId: name})
+		request := &runtimeapi.PortForwardRequest{PodSandboxId: name}
+		for text := range strings.SplitSeq(query.Get("port"), ",") {
+			if port, err := strconv.Atoi(text); err == nil {
+				request.Port = append(request.Port, int32(port))
+			}
+		}
+		answer, _ := n.streams.GetPortForward(request)
 		target = answer.GetUrl()
 	}
 	location, err := url.Parse(target)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -359,6 +361,38 @@ func TestPortForward(t *testing.T) {
 			eventually(t, "the agent's stream ends", func() bool { return node.open.Load() == 0 })
 		})
 	}
+}
+
+// TestPortForwardOverChannels is what clients do that have no SPDY: two
+// channels for each port, whose first message is the port.
+func TestPortForwardOverChannels(t *testing.T) {
+	server, node := withStreams(t)
+	config := overTLS(t, server)
+	secure, err := rest.TLSConfigFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer := &websocket.Dialer{TLSClientConfig: secure, Subprotocols: []string{"v4.channel.k8s.io"}}
+	at := strings.Replace(config.Host, "https:", "wss:", 1) + "/api/v1/namespaces/default/pods/web/portforward?ports=8080&ports=9090"
+	conn, _, err := dialer.DialContext(t.Context(), at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.WriteMessage(websocket.BinaryMessage, []byte("\x02hello")); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(streamLimit))
+	received := map[byte]string{}
+	for want := binary.LittleEndian.AppendUint16(nil, 9090); received[2] != string(want)+"default/web:9090 hello"; {
+		_, message, err := conn.ReadMessage()
+		if err != nil {
+			t.Fatalf("after %q: %v", received, err)
+		}
+		received[message[0]] += string(message[1:])
+	}
+	conn.Close()
+	eventually(t, "the agent's stream ends", func() bool { return node.open.Load() == 0 })
 }
 
 // talk sends a text to a port and returns all that is answered.
