@@ -47,6 +47,9 @@ var givenUp = []string{
 	"Error proxying data from client to backend",
 	"Error proxying data from backend to client",
 	"Error on socket receive",
+	"Copying stdin failed",
+	"Copying stdout failed",
+	"Copying stderr failed",
 }
 
 // Handle decides once more: klog does not ask first.
