@@ -48,6 +48,8 @@ var givenUp = []string{
 	"Error proxying data from backend to client",
 	"Error on socket receive",
 	"Copying stdin failed",
+	"Waiting for server to close stdin failed",
+	"Encoding terminal size failed",
 	"Copying stdout failed",
 	"Copying stderr failed",
 }
