@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/proxy"
@@ -42,9 +43,12 @@ func (a *Agent) serveAttach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
+	// A process has a terminal from its start or has none, whatever is asked
+	// for now.
+	tty := a.hasTerminal(r.PathValue("namespace"), r.PathValue("pod"), c.Name)
 	answer, err := a.runtime.Attach(r.Context(), &runtimeapi.AttachRequest{
-		ContainerId: c.ID, Tty: on(query, "tty"),
-		Stdin: on(query, "input"), Stdout: on(query, "output"), Stderr: on(query, "error") && !on(query, "tty"),
+		ContainerId: c.ID, Tty: tty,
+		Stdin: on(query, "input"), Stdout: on(query, "output"), Stderr: on(query, "error") && !tty,
 	})
 	a.lead(w, r, answer.GetUrl(), err)
 }
@@ -61,17 +65,39 @@ func (a *Agent) servePortForward(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("pod %q does not run", r.PathValue("pod")), http.StatusNotFound)
 		return
 	}
-	request := &runtimeapi.PortForwardRequest{PodSandboxId: sandbox}
-	for _, text := range r.URL.Query()["port"] {
-		port, err := strconv.ParseUint(text, 10, 16)
-		if err != nil {
-			http.Error(w, fmt.Sprintf("port %q is not a number from 1 to 65535", text), http.StatusBadRequest)
-			return
-		}
-		request.Port = append(request.Port, int32(port))
+	ports, err := readPorts(r.URL.Query().Get("port"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
 	}
-	answer, err := a.runtime.PortForward(r.Context(), request)
+	answer, err := a.runtime.PortForward(r.Context(), &runtimeapi.PortForwardRequest{PodSandboxId: sandbox, Port: ports})
 	a.lead(w, r, answer.GetUrl(), err)
+}
+
+// readPorts reads ports with commas between them. Streams that name their own
+// ports, as SPDY's do, have none here.
+func readPorts(text string) (ports []int32, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for one := range strings.SplitSeq(text, ",") {
+		port, err := strconv.ParseUint(one, 10, 16)
+		if err != nil || port == 0 {
+			return nil, fmt.Errorf("port %q is not a number from 1 to 65535", one)
+		}
+		ports = append(ports, int32(port))
+	}
+	return ports, nil
+}
+
+// hasTerminal says whether a container was started with a terminal.
+func (a *Agent) hasTerminal(namespace, pod, container string) bool {
+	found := a.podNamed(namespace, pod)
+	if found == nil {
+		return false
+	}
+	spec := containerOf(found, container)
+	return spec != nil && spec.TTY
 }
 
 // on reads a flag in either of the forms that clients send.

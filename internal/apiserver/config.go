@@ -1,7 +1,9 @@
 package apiserver
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 )
@@ -36,8 +38,11 @@ type Config struct {
 	// EtcdEndpoint is the store's URL.
 	EtcdEndpoint string
 	// Nodes is nil where there are none, as in tests.
-	Nodes  NodeDialer
-	Logger *slog.Logger
+	Nodes NodeDialer
+	// DialPods connects pods/proxy and services/proxy to Pods; nil dials from
+	// here.
+	DialPods func(ctx context.Context, network, address string) (net.Conn, error)
+	Logger   *slog.Logger
 	// Version is shown by /version; empty means Version.
 	Version string
 }

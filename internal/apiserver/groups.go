@@ -30,7 +30,10 @@ import (
 // kinds lists every resource that is served.
 func (s *Server) kinds() []registry.Builder {
 	return slices.Concat(
-		core.Kinds(core.Dependencies{ServiceCIDR: s.config.ServiceCIDR, Nodes: s.config.Nodes}),
+		core.Kinds(core.Dependencies{
+			ServiceCIDR: s.config.ServiceCIDR, Nodes: s.config.Nodes,
+			Authorizer: s.authorizer, EndpointSlices: s.endpointSlices, DialPods: s.config.DialPods, Stopping: s.stopping,
+		}),
 		apps.Kinds(),
 		discovery.Kinds(),
 		coordination.Kinds(),

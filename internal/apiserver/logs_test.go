@@ -2,14 +2,17 @@ package apiserver_test
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"coxswain.dev/cox/internal/apiserver"
 	"coxswain.dev/cox/internal/apiserver/apitest"
@@ -95,4 +98,47 @@ func TestFollowedLogsStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLogsOverAWebSocket: clients in browsers follow a log this way.
+func TestLogsOverAWebSocket(t *testing.T) {
+	server, agent := startWithPod(t, "here")
+	config := overTLS(t, server)
+	secure, err := rest.TLSConfigFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Replace(config.Host, "https:", "wss:", 1) + "/api/v1/namespaces/default/pods/web/log?"
+	for protocol, want := range map[string]string{
+		"binary.k8s.io":        "/containerLogs/default/web/c?tailLines=5\n",
+		"base64.binary.k8s.io": base64.StdEncoding.EncodeToString([]byte("/containerLogs/default/web/c?tailLines=5\n")),
+	} {
+		conn, _, err := (&websocket.Dialer{TLSClientConfig: secure, Subprotocols: []string{protocol}}).DialContext(t.Context(), at+"tailLines=5", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, message, err := conn.ReadMessage(); string(message) != want || err != nil {
+			t.Errorf("%s: got %q, %v, want %q", protocol, message, err, want)
+		}
+		if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+			t.Errorf("%s: the end is %v", protocol, err)
+		}
+		conn.Close()
+	}
+	conn, _, err := (&websocket.Dialer{TLSClientConfig: secure}).DialContext(t.Context(), at+"follow=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, message, err := conn.ReadMessage(); !strings.Contains(string(message), "follow=true") || err != nil {
+		t.Errorf("got %q, %v", message, err)
+	}
+	conn.Close()
+	eventually(t, "the agent's end", func() bool {
+		select {
+		case <-agent.ended:
+			return true
+		default:
+			return false
+		}
+	})
 }

@@ -18,12 +18,13 @@ func TestNodeProxyLeadsToTheAgent(t *testing.T) {
 	k := newKubectl(t, server)
 	get := func(path string) []string { return []string{"get", "--raw", "/api/v1/nodes/" + path} }
 	contains(t, k.must(get("here/proxy/connections?a=b")...), "/connections?a=b")
-	contains(t, k.must(get("here/proxy/stats/summary")...), "/stats/summary?")
-	contains(t, k.must(get("here/proxy")...), "/?")
+	contains(t, k.must(get("here/proxy/healthz")...), "/healthz?")
 	contains(t, k.fails(get("elsewhere/proxy/connections")...), `no agent serves node "elsewhere"`)
 	contains(t, k.fails(get("ghost/proxy/connections")...), `nodes "ghost" not found`)
 	// Rights to Pods are not to be had by way of their node.
-	for _, path := range []string{"exec/default/web/c", "x/../exec/default/web/c", "containerLogs/default/web/c", "portForward/default/web"} {
-		contains(t, k.fails(get("here/proxy/"+path)...), "forbidden", "pods/exec")
+	for _, path := range []string{
+		"", "exec/default/web/c", "x/../exec/default/web/c", "connections/../exec/default/web/c", "containerLogs/default/web/c", "portForward/default/web", "later",
+	} {
+		contains(t, k.fails(get("here/proxy/"+path)...), "forbidden", "pods/exec", "/healthz and /connections are")
 	}
 }

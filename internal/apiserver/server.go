@@ -45,6 +45,8 @@ type Server struct {
 	storages []rest.StorageWithReadiness
 	generic  *genericapiserver.GenericAPIServer
 	ready    chan struct{}
+	// stopping is closed when Run is told to stop: streams end then.
+	stopping chan struct{}
 }
 
 // New opens the listening sockets and builds the server. After an error
@@ -59,7 +61,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, authority: authority, inProcess: &inprocess.Handler{}, sockets: sockets, ready: make(chan struct{})}
+	s := &Server{config: config, authority: authority, inProcess: &inprocess.Handler{}, sockets: sockets, ready: make(chan struct{}), stopping: make(chan struct{})}
 	if err := s.build(); err != nil {
 		sockets.Close()
 		if s.stores != nil {
@@ -111,6 +113,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.stores.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	context.AfterFunc(ctx, func() { close(s.stopping) })
 	if err := s.generic.AddPostStartHook("bootstrap", func(hook genericapiserver.PostStartHookContext) error {
 		if err := s.bootstrap(hook); err != nil {
 			// Returned, the error would end the process without a word.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"google.golang.org/grpc/grpclog"
 	"k8s.io/klog/v2"
@@ -38,14 +39,25 @@ func (h untilStopped) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.Handler.Enabled(ctx, h.lowered(level))
 }
 
-// watchGivenUp is how the API server calls it an error that a client has closed
-// its watch, as every kubectl does in the end.
-const watchGivenUp = "Failed to encode watch event"
+// givenUp are the words in which the API server calls it an error that a client
+// has closed its watch or its stream (exec, port-forward), as every kubectl does
+// in the end.
+var givenUp = []string{
+	"Failed to encode watch event",
+	"Error proxying data from client to backend",
+	"Error proxying data from backend to client",
+	"Error on socket receive",
+	"Copying stdin failed",
+	"Waiting for server to close stdin failed",
+	"Encoding terminal size failed",
+	"Copying stdout failed",
+	"Copying stderr failed",
+}
 
 // Handle decides once more: klog does not ask first.
 func (h untilStopped) Handle(ctx context.Context, record slog.Record) error {
 	level := h.lowered(record.Level)
-	if record.Message == watchGivenUp {
+	if slices.Contains(givenUp, record.Message) {
 		level = slog.LevelDebug
 	}
 	if !h.Handler.Enabled(ctx, level) {

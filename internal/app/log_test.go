@@ -18,7 +18,9 @@ func TestLibrariesAreSilentOnceStoppingHasBegun(t *testing.T) {
 			t.Fatal(err)
 		}
 		klog.ErrorS(errors.New("early"), "before")
-		klog.ErrorS(errors.New("stream closed"), watchGivenUp)
+		for _, words := range givenUp {
+			klog.ErrorS(errors.New("stream closed"), words)
+		}
 		close(stopped)
 		klog.ErrorS(errors.New("late"), "after")
 		logger.Error("ours")

@@ -11,14 +11,16 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/vishvananda/netns"
 )
 
 // ServeImages serves the images of bin/http-go.tar, under their published
-// names, from a registry on the instance's loopback. It returns host:port.
-func (i *Instance) ServeImages() string {
+// names, and more by name, from a registry on the instance's loopback. It
+// returns host:port.
+func (i *Instance) ServeImages(more ...NamedImage) string {
 	i.t.Helper()
 	listener, err := i.Listen("127.0.0.1:5000")
 	if err != nil {
@@ -28,12 +30,18 @@ func (i *Instance) ServeImages() string {
 	server := &http.Server{Handler: handler}
 	go server.Serve(listener)
 	i.t.Cleanup(func() { server.Close() })
-	pushImages(i.t, handler)
+	pushImages(i.t, handler, more)
 	return "127.0.0.1:5000"
 }
 
+// NamedImage is an image with its name and tag.
+type NamedImage struct {
+	Name  string
+	Image v1.Image
+}
+
 // pushImages puts the images in through the handler, with no network between.
-func pushImages(t testing.TB, handler http.Handler) {
+func pushImages(t testing.TB, handler http.Handler, images []NamedImage) {
 	t.Helper()
 	for _, version := range []string{"v1", "v2", "v3"} {
 		published, err := name.NewTag("gasbugs/http-go:" + version)
@@ -44,11 +52,14 @@ func pushImages(t testing.TB, handler http.Handler) {
 		if err != nil {
 			t.Fatalf("%s: %v (run make)", published, err)
 		}
-		served, err := name.NewTag("registry.test/gasbugs/http-go:"+version, name.Insecure)
+		images = append(images, NamedImage{"gasbugs/http-go:" + version, image})
+	}
+	for _, image := range images {
+		served, err := name.NewTag("registry.test/"+image.Name, name.Insecure)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := remote.Write(served, image, remote.WithTransport(handlerTransport{handler})); err != nil {
+		if err := remote.Write(served, image.Image, remote.WithTransport(handlerTransport{handler})); err != nil {
 			t.Fatalf("pushing %s: %v", served, err)
 		}
 	}

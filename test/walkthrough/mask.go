@@ -29,6 +29,9 @@ var masks = []struct {
 	{regexp.MustCompile(`\bin \d+(\.\d+)?(ms|s|µs)`), "in AGE"},
 	// kubectl says it since v1.34, the one on the PATH may be older.
 	{regexp.MustCompile(`(?m) deleted from \S+ namespace$`), " deleted"},
+	// kubectl v1.32 sometimes reads the first message of a WebSocket, which
+	// is empty, before it knows of the stream that the message is for.
+	{regexp.MustCompile(`E\d{4} .*Unknown stream id \d, discarding message\n`), ""},
 	// kubectl v1.37 names the thresholds of a probe in other words.
 	{regexp.MustCompile(`successThreshold=(\d+) failureThreshold=(\d+)`), "#success=$1 #failure=$2"},
 	{regexp.MustCompile(`resourceVersion: "\d+"`), `resourceVersion: "N"`},

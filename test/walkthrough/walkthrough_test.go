@@ -27,13 +27,14 @@ func TestEveryCommandOfTheWalkthroughPrintsWhatKubernetesPrints(t *testing.T) {
 	if err != nil || len(sessions) == 0 {
 		t.Fatalf("no sessions in testdata: %v", err)
 	}
+	box := harness.Box(t)
 	for _, client := range clients {
 		t.Run(client.name, func(t *testing.T) {
 			if !golden.Updating() {
 				t.Parallel()
 			}
 			instance := harness.New(t, "--registry-mirror=docker.io=http://127.0.0.1:5000", "--node-name=boat")
-			instance.ServeImages()
+			instance.ServeImages(harness.NamedImage{Name: "gasbugs/box:v1", Image: box})
 			instance.Up()
 			for _, path := range sessions {
 				t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
@@ -43,6 +44,10 @@ func TestEveryCommandOfTheWalkthroughPrintsWhatKubernetesPrints(t *testing.T) {
 		})
 	}
 }
+
+// leave ends the kubectl that was started last with "&": where it is a function,
+// its process is a shell's child.
+const leave = `leave() { kill $(cat /proc/$!/task/$!/children) $!; }; `
 
 // runSession types the commands of one session and compares what they print.
 func runSession(t *testing.T, instance *harness.Instance, path, function string) {
@@ -54,7 +59,7 @@ func runSession(t *testing.T, instance *harness.Instance, path, function string)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
-	prelude := fmt.Sprintf("%scd %s/examples/http-go; ", function, harness.Root())
+	prelude := fmt.Sprintf("%s%scd %s/examples/http-go; ", function, leave, harness.Root())
 	for i := range steps {
 		result := instance.Shell(prelude + steps[i].command)
 		got := mask(result.Stdout + result.Stderr)

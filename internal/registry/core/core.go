@@ -1,10 +1,14 @@
 package core
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/netip"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"coxswain.dev/cox/internal/registry"
 )
@@ -16,6 +20,15 @@ type Dependencies struct {
 	ServiceCIDR netip.Prefix
 	// Nodes leads to the agents; nil where there are none.
 	Nodes NodeDialer
+	// Authorizer decides who may open streams.
+	Authorizer authorizer.Authorizer
+	// EndpointSlices are those of a Service, for services/proxy.
+	EndpointSlices func(ctx context.Context, namespace, service string) ([]*discoveryv1.EndpointSlice, error)
+	// DialPods connects pods/proxy and services/proxy to Pods; nil dials from
+	// here.
+	DialPods func(ctx context.Context, network, address string) (net.Conn, error)
+	// Stopping is closed when streams are to end; nil means never.
+	Stopping <-chan struct{}
 }
 
 // NodeDialer finds the handler of a node's agent.
@@ -38,10 +51,10 @@ func agentOf(nodes NodeDialer, node string) (http.Handler, error) {
 
 // Kinds returns every resource of the group.
 func Kinds(deps Dependencies) []registry.Builder {
-	services := &storedServices{}
+	services, pods := &storedServices{}, &storedPods{}
 	return []registry.Builder{
-		namespace(), node(deps.Nodes), pod(deps.Nodes, services), podTemplate(), replicationController(),
-		service(deps.ServiceCIDR, services), endpoints(), configMap(), secret(), serviceAccount(),
+		namespace(), node(deps.Nodes), pod(deps, services, pods), podTemplate(), replicationController(),
+		service(deps, services, pods), endpoints(), configMap(), secret(), serviceAccount(),
 		Event(), resourceQuota(), limitRange(),
 	}
 }

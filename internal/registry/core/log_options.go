@@ -13,8 +13,11 @@ import (
 )
 
 // AddConversions teaches scheme to read the options of pods/log and
-// nodes/proxy from a query.
+// nodes/proxy from a query, and those of streams.
 func AddConversions(scheme *runtime.Scheme) error {
+	if err := addStreamConversions(scheme); err != nil {
+		return err
+	}
 	if err := scheme.AddConversionFunc((*url.Values)(nil), (*corev1.NodeProxyOptions)(nil), func(in, out any, _ conversion.Scope) error {
 		out.(*corev1.NodeProxyOptions).Path = in.(*url.Values).Get("path")
 		return nil
@@ -32,10 +35,7 @@ func readLogOptions(query url.Values, options *corev1.PodLogOptions) error {
 		"follow": &options.Follow, "previous": &options.Previous, "timestamps": &options.Timestamps,
 		"insecureSkipTLSVerifyBackend": &options.InsecureSkipTLSVerifyBackend,
 	} {
-		// A name alone means true, as everywhere in the API.
-		if values, given := query[name]; given {
-			*field = len(values) == 0 || values[0] != "false" && values[0] != "0"
-		}
+		*field = isOn(query, name)
 	}
 	for name, field := range map[string]**int64{
 		"sinceSeconds": &options.SinceSeconds, "tailLines": &options.TailLines, "limitBytes": &options.LimitBytes,

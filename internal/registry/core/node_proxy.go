@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+
+	"coxswain.dev/cox/internal/routing"
 )
 
 // nodeProxyStorage serves nodes/proxy: what a node's agent tells about itself.
@@ -36,9 +39,10 @@ func (s *nodeProxyStorage) NewConnectOptions() (runtime.Object, bool, string) {
 	return &corev1.NodeProxyOptions{}, true, "path"
 }
 
-// kept are the agent's paths that go to Pods: they have rights of their own
-// (pods/exec …), which "get nodes/proxy" must not be a way around.
-var kept = []string{"/exec/", "/attach/", "/portForward/", "/run/", "/cri/", "/containerLogs/", "/logs/"}
+// ofNode are the agent's paths that tell about the node. Those that go to Pods
+// have rights of their own (pods/exec …), which "get nodes/proxy" must not be a
+// way around: no path is served that is not known to be none of them.
+var ofNode = []string{"/healthz", routing.ConnectionsPath}
 
 // Connect returns the handler of one request.
 func (s *nodeProxyStorage) Connect(ctx context.Context, name string, options runtime.Object, _ rest.Responder) (http.Handler, error) {
@@ -50,10 +54,9 @@ func (s *nodeProxyStorage) Connect(ctx context.Context, name string, options run
 		return nil, err
 	}
 	target := path.Clean("/" + opts.Path)
-	for _, prefix := range kept {
-		if strings.HasPrefix(target+"/", prefix) {
-			return nil, apierrors.NewForbidden(corev1.Resource("nodes/proxy"), name, fmt.Errorf("%s is asked for at the Pod: pods/exec, pods/attach, pods/portforward, pods/log", target))
-		}
+	if !slices.Contains(ofNode, target) {
+		return nil, apierrors.NewForbidden(corev1.Resource("nodes/proxy"), name,
+			fmt.Errorf("%s is not served, %s are: what goes to Pods is asked for at the Pod (pods/exec, pods/attach, pods/portforward, pods/log)", target, strings.Join(ofNode, " and ")))
 	}
 	agent, err := agentOf(s.nodes, name)
 	if err != nil {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"maps"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +18,7 @@ import (
 	"coxswain.dev/cox/internal/registry"
 )
 
-func pod(nodes NodeDialer, services *storedServices) registry.Kind[*corev1.Pod] {
+func pod(deps Dependencies, services *storedServices, stored *storedPods) registry.Kind[*corev1.Pod] {
 	return registry.Kind[*corev1.Pod]{
 		Version: corev1.SchemeGroupVersion, Resource: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
 		New:     func() *corev1.Pod { return &corev1.Pod{} },
@@ -59,12 +60,16 @@ func pod(nodes NodeDialer, services *storedServices) registry.Kind[*corev1.Pod] 
 		Columns: podColumns,
 		Row:     podRow,
 		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
-			return map[string]rest.Storage{
+			stored.store = store
+			storages := streamStorages(store, deps)
+			maps.Copy(storages, map[string]rest.Storage{
 				"binding":             &bindingStorage{store},
 				"ephemeralcontainers": newEphemeralStorage(store),
 				"eviction":            &evictionStorage{store},
-				"log":                 &logStorage{store, nodes},
-			}
+				"log":                 &logStorage{store, deps.Nodes, deps.Stopping},
+				"proxy":               newPodProxy(store, deps),
+			})
+			return storages
 		},
 	}
 }

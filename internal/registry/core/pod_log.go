@@ -15,12 +15,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
 // logStorage serves pods/log: what a container printed, from its node.
 type logStorage struct {
-	store *genericregistry.Store
-	nodes NodeDialer
+	store    *genericregistry.Store
+	nodes    NodeDialer
+	stopping <-chan struct{}
 }
 
 var (
@@ -63,11 +65,15 @@ func (s *logStorage) Connect(ctx context.Context, name string, options runtime.O
 		Path:     fmt.Sprintf("/containerLogs/%s/%s/%s", pod.Namespace, pod.Name, container),
 		RawQuery: logQuery(opts).Encode(),
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return untilEnd(s.stopping, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wsstream.IsWebSocketRequest(r) {
+			logOverWebSocket(w, r, node, target)
+			return
+		}
 		request := r.Clone(r.Context())
 		request.Method, request.URL, request.RequestURI, request.Body = http.MethodGet, target, "", io.NopCloser(http.NoBody)
 		node.ServeHTTP(w, request)
-	}), nil
+	})), nil
 }
 
 // containerOf is the container that is meant: the only one where none is named.

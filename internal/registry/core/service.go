@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -14,12 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	api "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 )
 
-func service(prefix netip.Prefix, stored *storedServices) registry.Kind[*corev1.Service] {
+func service(deps Dependencies, stored *storedServices, pods *storedPods) registry.Kind[*corev1.Service] {
 	return registry.Kind[*corev1.Service]{
 		Version: corev1.SchemeGroupVersion, Resource: "services", Singular: "service", ShortNames: []string{"svc"}, Categories: []string{"all"},
 		New:      func() *corev1.Service { return &corev1.Service{} },
@@ -60,7 +60,10 @@ func service(prefix netip.Prefix, stored *storedServices) registry.Kind[*corev1.
 		},
 		Store: func(store *genericregistry.Store) {
 			stored.store = store
-			allocateIn(store, prefix)
+			allocateIn(store, deps.ServiceCIDR)
+		},
+		Subresources: func(store, _ *genericregistry.Store) map[string]rest.Storage {
+			return map[string]rest.Storage{"proxy": newServiceProxy(store, pods, deps)}
 		},
 	}
 }
