@@ -55,6 +55,9 @@ type Kind[O Object] struct {
 	GracefulDelete func(ctx context.Context, obj O, options *metav1.DeleteOptions) bool
 	// AllowCreateOnUpdate lets a PUT create the object (Events, Leases …).
 	AllowCreateOnUpdate bool
+	// ConditionalUpdate refuses an update that does not say which version of
+	// the object it was made from (PodDisruptionBudget).
+	ConditionalUpdate bool
 	// DefaultOrphan makes deletions orphan dependents unless told otherwise
 	// (ReplicationController).
 	DefaultOrphan bool

@@ -16,6 +16,8 @@ type Dependencies struct {
 	ServiceCIDR netip.Prefix
 	// Nodes leads to the agents; nil where there are none.
 	Nodes NodeDialer
+	// Budgets are asked before a Pod is evicted.
+	Budgets Budgets
 }
 
 // NodeDialer finds the handler of a node's agent.
@@ -40,7 +42,7 @@ func agentOf(nodes NodeDialer, node string) (http.Handler, error) {
 func Kinds(deps Dependencies) []registry.Builder {
 	services := &storedServices{}
 	return []registry.Builder{
-		namespace(), node(deps.Nodes), pod(deps.Nodes, services), podTemplate(), replicationController(),
+		namespace(), node(deps.Nodes), pod(deps, services), podTemplate(), replicationController(),
 		service(deps.ServiceCIDR, services), endpoints(), configMap(), secret(), serviceAccount(),
 		Event(), resourceQuota(), limitRange(),
 	}

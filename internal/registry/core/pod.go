@@ -17,7 +17,7 @@ import (
 	"coxswain.dev/cox/internal/registry"
 )
 
-func pod(nodes NodeDialer, services *storedServices) registry.Kind[*corev1.Pod] {
+func pod(deps Dependencies, services *storedServices) registry.Kind[*corev1.Pod] {
 	return registry.Kind[*corev1.Pod]{
 		Version: corev1.SchemeGroupVersion, Resource: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
 		New:     func() *corev1.Pod { return &corev1.Pod{} },
@@ -62,8 +62,8 @@ func pod(nodes NodeDialer, services *storedServices) registry.Kind[*corev1.Pod] 
 			return map[string]rest.Storage{
 				"binding":             &bindingStorage{store},
 				"ephemeralcontainers": newEphemeralStorage(store),
-				"eviction":            &evictionStorage{store},
-				"log":                 &logStorage{store, nodes},
+				"eviction":            &evictionStorage{store, deps.Budgets},
+				"log":                 &logStorage{store, deps.Nodes},
 			}
 		},
 	}
