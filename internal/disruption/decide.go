@@ -24,8 +24,7 @@ const Timeout = 2 * time.Minute
 func Decide(s Snapshot) Decision {
 	d := decision{Snapshot: s}
 	d.Status = *s.Budget.Status.DeepCopy()
-	if err := d.count(); err != nil {
-		d.Status = *s.Budget.Status.DeepCopy()
+	if err := d.count(); err != nil { // and what was counted before stays
 		d.Status.DisruptionsAllowed = 0
 		d.setCondition(policyv1.SyncFailedReason, err.Error())
 	}

@@ -64,7 +64,7 @@ func scaleOf(s Snapshot, pods []*corev1.Pod) (total int, unmanaged bool, err err
 		}
 		uid, workload, found := workloadOf(s, controller.UID)
 		if !found {
-			return 0, false, noScale(pod, controller)
+			return total, unmanaged, noScale(pod, controller)
 		}
 		if !counted[uid] {
 			counted[uid] = true

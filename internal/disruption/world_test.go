@@ -60,7 +60,7 @@ func (w *world) Answer() string {
 //	budget [min=…] [max=…] [policy=…] [selector=k=v|none|all|bad] [generation=N]
 //	workload NAME N [of NAME]     wants N Pods
 //	pods PREFIX N [settings]      so many Pods: web-1, web-2 …
-//	pod NAME [of=NAME|none] [kind=…] [labels=k=v] [phase=…] [namespace=…] [unready] [deleting]
+//	pod NAME [of=NAME|none] [kind=…] [labels=k=v] [phase=…] [namespace=…] [unready] [unset] [deleting]
 //	gone NAME                     a Pod or a workload is no more
 //	apply                         the status was written
 //	evict NAME                    asks the budget, as it is stored
@@ -168,7 +168,9 @@ func (w *world) makePod(name string, settings []string) error {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: uidOf(name), Labels: map[string]string{"app": "web"},
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web", UID: uidOf("web"), Controller: ptr.To(true)}}},
-		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodReady, Status: corev1.ConditionTrue}, {Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+		}},
 	}
 	w.pods[name] = pod
 	for _, setting := range settings {
@@ -190,6 +192,8 @@ func (w *world) makePod(name string, settings []string) error {
 			pod.Status.Phase = corev1.PodPhase(value)
 		case "unready":
 			pod.Status.Conditions[0].Status = corev1.ConditionFalse
+		case "unset":
+			pod.Status.Conditions = pod.Status.Conditions[1:]
 		case "deleting":
 			pod.DeletionTimestamp = &metav1.Time{Time: w.now}
 		default:
