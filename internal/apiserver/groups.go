@@ -24,21 +24,25 @@ import (
 	"coxswain.dev/cox/internal/registry/discovery"
 	"coxswain.dev/cox/internal/registry/events"
 	"coxswain.dev/cox/internal/registry/networking"
+	"coxswain.dev/cox/internal/registry/policy"
 	"coxswain.dev/cox/internal/registry/rbac"
 )
 
 // kinds lists every resource that is served.
 func (s *Server) kinds() []registry.Builder {
+	budgets := &policy.Budgets{}
 	return slices.Concat(
 		core.Kinds(core.Dependencies{
 			ServiceCIDR: s.config.ServiceCIDR, Nodes: s.config.Nodes,
 			Authorizer: s.authorizer, EndpointSlices: s.endpointSlices, DialPods: s.config.DialPods, Stopping: s.stopping,
+			Budgets: budgets,
 		}),
 		apps.Kinds(),
 		discovery.Kinds(),
 		coordination.Kinds(),
 		events.Kinds(),
 		networking.Kinds(),
+		policy.Kinds(budgets),
 		rbac.Kinds(s.guard),
 		authentication.Kinds(s.tokens, authenticator.Audiences{tokens.Issuer}),
 		authorization.Kinds(s.authorizer, s.policy),

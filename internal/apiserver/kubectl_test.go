@@ -129,6 +129,19 @@ func TestKubectlMakesIngresses(t *testing.T) {
 	contains(t, k.must("explain", "networkpolicy.spec.egress.to.ipBlock"), "except", "cidr")
 }
 
+func TestKubectlMakesDisruptionBudgets(t *testing.T) {
+	k := newKubectl(t, apitest.Start(t))
+	contains(t, k.must("create", "pdb", "web", "--selector=app=web", "--min-available=50%"), "poddisruptionbudget.policy/web created")
+	contains(t, k.must("create", "poddisruptionbudget", "db", "--selector=app in (db,cache)", "--max-unavailable=1"), "poddisruptionbudget.policy/db created")
+	contains(t, k.must("get", "pdb"), "NAME   MIN AVAILABLE   MAX UNAVAILABLE   ALLOWED DISRUPTIONS   AGE", "db     N/A             1                 0", "web    50%             N/A               0")
+	contains(t, k.must("describe", "pdb", "web"), "Name:           web", "Min available:  50%", "Selector:       app=web", "Allowed disruptions:  0")
+	contains(t, k.must("explain", "pdb.spec.unhealthyPodEvictionPolicy"), "AlwaysAllow", "IfHealthyBudget")
+	manifest := k.file("pdb.yaml", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}\n")
+	contains(t, k.must("replace", "-f", manifest), "poddisruptionbudget.policy/web replaced")
+	contains(t, k.fails("create", "pdb", "x", "--selector=app=web", "--min-available=101%"), "spec.minAvailable", "must not be greater than 100%")
+	contains(t, k.must("apply", "--server-side", "--force-conflicts", "-f", manifest), "poddisruptionbudget.policy/web serverside-applied")
+}
+
 func TestKubectlApplies(t *testing.T) {
 	k := newKubectl(t, apitest.Start(t))
 	before := k.file("web.yaml", web)

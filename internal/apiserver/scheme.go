@@ -26,7 +26,7 @@ import (
 )
 
 // versions are the group versions that the scheme knows, most of them served,
-// the others (autoscaling, policy) used by subresources.
+// the others (autoscaling) used by subresources.
 var versions = []struct {
 	version  schema.GroupVersion
 	addTypes func(*runtime.Scheme) error

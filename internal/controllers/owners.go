@@ -20,10 +20,7 @@ func indexByController(informer cache.SharedIndexInformer) error {
 // update. A deletion that was missed counts as one.
 func onAny[T any](informer cache.SharedIndexInformer, f func(T)) error {
 	call := func(obj any) {
-		if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-			obj = unknown.Obj
-		}
-		if typed, ok := obj.(T); ok {
+		if typed, ok := lastSeen(obj).(T); ok {
 			f(typed)
 		}
 	}
@@ -33,6 +30,14 @@ func onAny[T any](informer cache.SharedIndexInformer, f func(T)) error {
 		DeleteFunc: call,
 	})
 	return err
+}
+
+// lastSeen is the object of a deletion, which may have been missed.
+func lastSeen(obj any) any {
+	if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		return unknown.Obj
+	}
+	return obj
 }
 
 func keyOf(object metav1.Object) key {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,7 @@ func (w *world) tell(object *unstructured.Unstructured, err error) error {
 		fmt.Fprintf(&w.answer, "%d %s\n", refused.Status().Code, refused.Status().Reason)
 		message := strings.NewReplacer("\n\n", "\n", ", spec.", ",\n spec.").Replace(refused.Status().Message)
 		fmt.Fprintf(&w.answer, " %s\n", w.mask(strings.TrimRight(message, "\n")))
+		w.tellDetails(refused.Status().Details)
 		return nil
 	}
 	if err != nil {
@@ -35,6 +37,22 @@ func (w *world) tell(object *unstructured.Unstructured, err error) error {
 	text, err := yaml.Marshal(object.Object)
 	w.answer.WriteString(w.mask(string(text)))
 	return err
+}
+
+// tellDetails writes down what a refusal says beyond its message: causes that
+// are not about a field, and when to ask again.
+func (w *world) tellDetails(details *metav1.StatusDetails) {
+	if details == nil {
+		return
+	}
+	for _, cause := range details.Causes {
+		if cause.Field == "" && cause.Type == policyv1.DisruptionBudgetCause {
+			fmt.Fprintf(&w.answer, " %s: %s\n", cause.Type, cause.Message)
+		}
+	}
+	if details.RetryAfterSeconds > 0 {
+		fmt.Fprintf(&w.answer, " retry after %d s\n", details.RetryAfterSeconds)
+	}
 }
 
 // masks are what differs from run to run.
@@ -61,21 +79,30 @@ func (w *world) mask(text string) string {
 	return text
 }
 
-// table writes down the columns as kubectl shows them.
-func (w *world) table(name string, wide bool) error {
+// path leads to the collection of a resource, in the world's namespace if it is
+// in any.
+func (w *world) path(name string) (string, error) {
 	_, found, err := w.resource(name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	prefix := "/apis/" + found.Group + "/" + found.Version
 	if found.Group == "" {
 		prefix = "/api/" + found.Version
 	}
-	path := prefix + "/namespaces/" + w.namespace + "/" + found.Resource
 	if kind, err := w.mapper.KindFor(found); err == nil {
 		if mapping, err := w.mapper.RESTMapping(kind.GroupKind(), kind.Version); err == nil && mapping.Scope.Name() == meta.RESTScopeNameRoot {
-			path = prefix + "/" + found.Resource
+			return prefix + "/" + found.Resource, nil
 		}
+	}
+	return prefix + "/namespaces/" + w.namespace + "/" + found.Resource, nil
+}
+
+// table writes down the columns as kubectl shows them.
+func (w *world) table(name string, wide bool) error {
+	path, err := w.path(name)
+	if err != nil {
+		return err
 	}
 	content, err := w.raw.Get().AbsPath(path).SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").DoRaw(w.ctx)
 	if err != nil {

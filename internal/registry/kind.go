@@ -58,6 +58,9 @@ type Kind[O Object] struct {
 	GracefulDelete func(ctx context.Context, obj O, options *metav1.DeleteOptions) bool
 	// AllowCreateOnUpdate lets a PUT create the object (Events, Leases …).
 	AllowCreateOnUpdate bool
+	// ConditionalUpdate refuses an update that does not say which version of
+	// the object it was made from (PodDisruptionBudget).
+	ConditionalUpdate bool
 	// DefaultOrphan tells whether a deletion orphans dependents unless told
 	// otherwise (ReplicationController, and older versions).
 	DefaultOrphan func(ctx context.Context) bool

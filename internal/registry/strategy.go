@@ -27,9 +27,12 @@ func newStrategy[O Object](scheme *runtime.Scheme, kind Kind[O]) strategy[O] {
 	return strategy[O]{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: kind}
 }
 
-func (s strategy[O]) NamespaceScoped() bool                         { return !s.kind.ClusterScoped }
-func (s strategy[O]) AllowUnconditionalUpdate(context.Context) bool { return true }
-func (s strategy[O]) Canonicalize(runtime.Object)                   {}
+func (s strategy[O]) NamespaceScoped() bool       { return !s.kind.ClusterScoped }
+func (s strategy[O]) Canonicalize(runtime.Object) {}
+
+func (s strategy[O]) AllowUnconditionalUpdate(context.Context) bool {
+	return !s.kind.ConditionalUpdate
+}
 
 // validateMeta checks the metadata of a new object.
 func (s strategy[O]) validateMeta(obj O) field.ErrorList {

@@ -29,18 +29,24 @@ func validateStrategy(strategy *appsv1.DeploymentStrategy, path *field.Path) fie
 }
 
 func validateRollingUpdate(rolling *appsv1.RollingUpdateDeployment, path *field.Path) field.ErrorList {
-	errs := validateIntOrPercent(*rolling.MaxUnavailable, path.Child("maxUnavailable"))
-	errs = append(errs, validateIntOrPercent(*rolling.MaxSurge, path.Child("maxSurge"))...)
+	errs := ValidateIntOrPercent(*rolling.MaxUnavailable, path.Child("maxUnavailable"))
+	errs = append(errs, ValidateIntOrPercent(*rolling.MaxSurge, path.Child("maxSurge"))...)
 	if isZero(*rolling.MaxUnavailable) && isZero(*rolling.MaxSurge) {
 		errs = append(errs, field.Invalid(path.Child("maxUnavailable"), *rolling.MaxUnavailable, "may not be 0 when `maxSurge` is 0"))
 	}
-	if percent, ok := percentage(*rolling.MaxUnavailable); ok && percent > 100 {
-		errs = append(errs, field.Invalid(path.Child("maxUnavailable"), *rolling.MaxUnavailable, "must not be greater than 100%"))
-	}
-	return errs
+	return append(errs, ValidateAtMostAll(*rolling.MaxUnavailable, path.Child("maxUnavailable"))...)
 }
 
-func validateIntOrPercent(value intstr.IntOrString, path *field.Path) field.ErrorList {
+// ValidateAtMostAll refuses more than 100 %.
+func ValidateAtMostAll(value intstr.IntOrString, path *field.Path) field.ErrorList {
+	if percent, ok := percentage(value); ok && percent > 100 {
+		return field.ErrorList{field.Invalid(path, value, "must not be greater than 100%")}
+	}
+	return nil
+}
+
+// ValidateIntOrPercent refuses what is neither a count, from 0, nor a percentage.
+func ValidateIntOrPercent(value intstr.IntOrString, path *field.Path) field.ErrorList {
 	if value.Type == intstr.Int {
 		return apivalidation.ValidateNonnegativeField(int64(value.IntVal), path)
 	}

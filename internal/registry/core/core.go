@@ -29,6 +29,8 @@ type Dependencies struct {
 	DialPods func(ctx context.Context, network, address string) (net.Conn, error)
 	// Stopping is closed when streams are to end; nil means never.
 	Stopping <-chan struct{}
+	// Budgets are asked before a Pod is evicted.
+	Budgets Budgets
 }
 
 // NodeDialer finds the handler of a node's agent.

@@ -65,7 +65,7 @@ func pod(deps Dependencies, services *storedServices, stored *storedPods) regist
 			maps.Copy(storages, map[string]rest.Storage{
 				"binding":             &bindingStorage{store},
 				"ephemeralcontainers": newEphemeralStorage(store),
-				"eviction":            &evictionStorage{store},
+				"eviction":            &evictionStorage{store, deps.Budgets},
 				"log":                 &logStorage{store, deps.Nodes, deps.Stopping},
 				"proxy":               newPodProxy(store, deps),
 			})

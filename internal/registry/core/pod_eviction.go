@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -19,13 +20,20 @@ import (
 )
 
 // evictionStorage serves pods/eviction: a deletion that a disruption budget
-// could refuse, if there were any.
-type evictionStorage struct{ store *genericregistry.Store }
+// may refuse.
+type evictionStorage struct {
+	store   *genericregistry.Store
+	budgets Budgets
+}
 
 var (
 	_ rest.NamedCreater             = &evictionStorage{}
 	_ rest.GroupVersionKindProvider = &evictionStorage{}
 )
+
+// evictionAttempts is how often an eviction begins anew because a Pod or its
+// budget changed under its hands: each time somebody else has got on.
+const evictionAttempts = 20
 
 func (s *evictionStorage) New() runtime.Object { return &policyv1.Eviction{} }
 func (s *evictionStorage) Destroy()            {}
@@ -35,8 +43,8 @@ func (s *evictionStorage) GroupVersionKind(schema.GroupVersion) schema.GroupVers
 	return policyv1.SchemeGroupVersion.WithKind("Eviction")
 }
 
-// Create deletes the named Pod with the options of the eviction, and says in
-// its status who it was.
+// Create deletes the named Pod with the options of the eviction, if its
+// budget lets it go, and says in its status who it was.
 func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
 	eviction, ok := obj.(*policyv1.Eviction)
 	if !ok {
@@ -45,23 +53,71 @@ func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.O
 	if name != eviction.Name {
 		return nil, apierrors.NewBadRequest("name in URL does not match name in Eviction object")
 	}
+	deletion, err := deletionOf(eviction, options)
+	if err != nil {
+		return nil, err
+	}
 	if validate != nil {
 		if err := validate(ctx, eviction.DeepCopyObject()); err != nil {
 			return nil, err
 		}
 	}
-	deletion := eviction.DeleteOptions
-	if deletion == nil {
-		deletion = &metav1.DeleteOptions{}
+	changed := true
+	for attempt := 0; changed && attempt < evictionAttempts; attempt++ {
+		changed, err = s.evict(ctx, name, deletion.DeepCopy())
 	}
-	deletion.DryRun = options.DryRun
-	if err := s.tell(ctx, name, deletion); err != nil {
-		return nil, err
+	if changed {
+		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("Pod %q and its disruption budget change too often to evict it, try again", name), 1)
 	}
-	if _, _, err := s.store.Delete(registry.WithDeletion(ctx), name, rest.ValidateAllObjectFunc, deletion); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+// deletionOf are the options of the eviction, and of its request: either may
+// ask for a dry run.
+func deletionOf(eviction *policyv1.Eviction, options *metav1.CreateOptions) (*metav1.DeleteOptions, error) {
+	deletion := &metav1.DeleteOptions{}
+	if eviction.DeleteOptions != nil {
+		deletion = eviction.DeleteOptions.DeepCopy()
+	}
+	switch {
+	case len(deletion.DryRun) == 0:
+		deletion.DryRun = options.DryRun
+	case len(options.DryRun) > 0 && !slices.Equal(deletion.DryRun, options.DryRun):
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("Non-matching dry-run options in request and content: %v and %v", options.DryRun, deletion.DryRun))
+	}
+	return deletion, nil
+}
+
+// evict asks the budget that covers the Pod, and deletes the Pod. It returns
+// changed if it has done nothing, because the Pod or the budget was not any
+// more what it had looked at.
+func (s *evictionStorage) evict(ctx context.Context, name string, deletion *metav1.DeleteOptions) (changed bool, err error) {
+	obj, err := s.store.Get(ctx, name, &metav1.GetOptions{})
+	if err != nil {
+		return false, err
+	}
+	pod := obj.(*corev1.Pod)
+	if !meant(pod, deletion.Preconditions) {
+		return false, s.delete(ctx, name, deletion) // which says why not
+	}
+	asItIs, err := s.ask(ctx, pod, len(deletion.DryRun) > 0)
+	if err != nil {
+		return apierrors.IsConflict(err), err
+	}
+	guarded := asItIs && guard(deletion, pod)
+	err = s.delete(ctx, name, deletion)
+	return guarded && apierrors.IsConflict(err), err
+}
+
+func (s *evictionStorage) delete(ctx context.Context, name string, deletion *metav1.DeleteOptions) error {
+	if err := s.tell(ctx, name, deletion); err != nil {
+		return err
+	}
+	_, _, err := s.store.Delete(registry.WithDeletion(ctx), name, rest.ValidateAllObjectFunc, deletion)
+	return err
 }
 
 // tell adds the condition DisruptionTarget, by which controllers see that the
