@@ -22,6 +22,7 @@ import (
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/discovery"
 	"coxswain.dev/cox/internal/registry/events"
+	"coxswain.dev/cox/internal/registry/metrics"
 	"coxswain.dev/cox/internal/registry/networking"
 	"coxswain.dev/cox/internal/registry/rbac"
 )
@@ -34,6 +35,7 @@ func (s *Server) kinds() []registry.Builder {
 		discovery.Kinds(),
 		coordination.Kinds(),
 		events.Kinds(),
+		metrics.Kinds(s.objects, s.config.Nodes),
 		networking.Kinds(),
 		rbac.Kinds(s.guard),
 		authentication.Kinds(s.tokens, authenticator.Audiences{tokens.Issuer}),
