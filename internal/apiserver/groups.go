@@ -9,6 +9,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	appsapi "coxswain.dev/cox/internal/apis/apps"
+	autoscalingapi "coxswain.dev/cox/internal/apis/autoscaling"
 	coreapi "coxswain.dev/cox/internal/apis/core"
 	discoveryapi "coxswain.dev/cox/internal/apis/discovery"
 	networkingapi "coxswain.dev/cox/internal/apis/networking"
@@ -18,6 +19,7 @@ import (
 	"coxswain.dev/cox/internal/registry/apps"
 	"coxswain.dev/cox/internal/registry/authentication"
 	"coxswain.dev/cox/internal/registry/authorization"
+	"coxswain.dev/cox/internal/registry/autoscaling"
 	"coxswain.dev/cox/internal/registry/coordination"
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/discovery"
@@ -32,6 +34,7 @@ func (s *Server) kinds() []registry.Builder {
 	return slices.Concat(
 		core.Kinds(core.Dependencies{ServiceCIDR: s.config.ServiceCIDR, Nodes: s.config.Nodes}),
 		apps.Kinds(),
+		autoscaling.Kinds(),
 		discovery.Kinds(),
 		coordination.Kinds(),
 		events.Kinds(),
@@ -47,6 +50,7 @@ func (s *Server) kinds() []registry.Builder {
 func addDefaults(scheme *runtime.Scheme) {
 	coreapi.AddDefaults(scheme)
 	appsapi.AddDefaults(scheme)
+	autoscalingapi.AddDefaults(scheme)
 	discoveryapi.AddDefaults(scheme)
 	networkingapi.AddDefaults(scheme)
 	rbacapi.AddDefaults(scheme)

@@ -4,7 +4,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -18,12 +17,13 @@ import (
 	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"coxswain.dev/cox/internal/registry"
+	"coxswain.dev/cox/internal/registry/autoscaling"
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/events"
 )
 
 // versions are the group versions that the scheme knows, most of them served,
-// the others (autoscaling, policy) used by subresources.
+// policy used by a subresource.
 var versions = []struct {
 	version  schema.GroupVersion
 	addTypes func(*runtime.Scheme) error
@@ -32,7 +32,6 @@ var versions = []struct {
 	{appsv1.SchemeGroupVersion, appsv1.AddToScheme},
 	{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme},
 	{authorizationv1.SchemeGroupVersion, authorizationv1.AddToScheme},
-	{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme},
 	{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme},
 	{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme},
 	{metricsv1beta1.SchemeGroupVersion, metricsv1beta1.AddToScheme},
@@ -54,6 +53,9 @@ func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 		}
 	}
 	if err := events.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := autoscaling.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
 	if err := scheme.SetVersionPriority(eventsv1.SchemeGroupVersion); err != nil {

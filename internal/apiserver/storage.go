@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/client/v3"
@@ -153,7 +154,8 @@ func (s *stores) cached(config *storagebackend.ConfigForResource, prefix string,
 		return nil, nil, err
 	}
 	delegator := cacher.NewCacheDelegator(cached, store)
-	return delegator, func() { delegator.Stop(); cached.Stop(); closeStore() }, nil
+	// Once: a kind that two versions show is destroyed by each.
+	return delegator, sync.OnceFunc(func() { delegator.Stop(); cached.Stop(); closeStore() }), nil
 }
 
 // eventsHistory is how far back a watch may start from memory.

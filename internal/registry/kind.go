@@ -23,6 +23,9 @@ type Object interface {
 type Kind[O Object] struct {
 	// Version is the group and version under which the resource is served.
 	Version schema.GroupVersion
+	// OlderVersions show the same objects in another form, from the same
+	// storages.
+	OlderVersions []schema.GroupVersion
 	// Resource is the plural name in lower case ("pods"), Singular its
 	// singular ("pod").
 	Resource, Singular string

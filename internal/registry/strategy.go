@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
@@ -42,9 +43,11 @@ func (s strategy[O]) validateMetaUpdate(obj, old O) field.ErrorList {
 
 // resets names a top-level field that writes through this path cannot change.
 func (s strategy[O]) resets(fieldName string) map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(s.kind.Version.String()): fieldpath.NewSet(fieldpath.MakePathOrDie(fieldName)),
+	sets := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, version := range append([]schema.GroupVersion{s.kind.Version}, s.kind.OlderVersions...) {
+		sets[fieldpath.APIVersion(version.String())] = fieldpath.NewSet(fieldpath.MakePathOrDie(fieldName))
 	}
+	return sets
 }
 
 // mainStrategy is for create, update and delete of the resource itself.
