@@ -45,7 +45,7 @@ var layers = []layer{
 
 // cores decide; they have no I/O, no clock, no locks and no randomness.
 var cores = []string{
-	"internal/apis", "internal/fielddiff", "internal/placement", "internal/podlifecycle", "internal/policy", "internal/quota", "internal/replicas",
+	"internal/apis", "internal/autoscale", "internal/fielddiff", "internal/placement", "internal/podlifecycle", "internal/policy", "internal/quota", "internal/replicas",
 	"internal/rollout", "internal/routing", "internal/usage",
 }
 
