@@ -62,7 +62,7 @@ func Run(ctx context.Context, config Config) error {
 	var loops []*loop
 	for _, make := range []func(*base) (*loop, error){
 		newDeployments, newReplicaSets, newReplicationControllers, newPlacement,
-		newEndpointSlices, newEndpoints, newMirroring, newLoadBalancers, newAllocations, newNamespaceContents, newNamespaceDeletion, newQuotas,
+		newEndpointSlices, newEndpoints, newMirroring, newLoadBalancers, newAllocations, newNamespaceContents, newNamespaceDeletion, newQuotas, newAutoscalers,
 	} {
 		l, err := make(b)
 		if err != nil {
