@@ -14,6 +14,7 @@ import (
 func Decide(s Snapshot) Decision {
 	d := begin(s)
 	d.decide()
+	d.steady()
 	d.Status.ObservedGeneration = ptr.To(s.Autoscaler.Generation)
 	return d.Decision
 }
