@@ -32,6 +32,11 @@ type autoscalers struct {
 	remembered map[key]remembered
 }
 
+// agentStart is how long autoscalers that are there from the start wait. The
+// agent, which tells what Pods use, starts after the controllers, and that
+// nothing is known of them would be said for nothing.
+const agentStart = 5 * time.Second
+
 type remembered struct {
 	uid      types.UID
 	history  autoscale.History
@@ -49,8 +54,14 @@ func newAutoscalers(b *base) (*loop, error) {
 		events: b.recorder("horizontal-pod-autoscaler"), remembered: map[key]remembered{},
 	}
 	c.loop.reconcile = c.reconcile
-	_, err = c.autoscalers.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { c.queue.Add(keyOf(obj.(metav1.Object))) },
+	_, err = c.autoscalers.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, old bool) {
+			if old {
+				c.queue.AddAfter(keyOf(obj.(metav1.Object)), agentStart)
+				return
+			}
+			c.queue.Add(keyOf(obj.(metav1.Object)))
+		},
 		UpdateFunc: func(old, obj any) {
 			// Its own status wakes nobody.
 			before, after := old.(metav1.Object), obj.(metav1.Object)
