@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -189,7 +188,7 @@ func (c *count) byValue(target int64) (replicas int32, average int64) {
 
 // size is the size that a ratio of use to target asks for. Pods of which
 // nothing is known count against a change: as if they used what most allows
-// when there is too much, and nothing when there is too little.
+// where the others use too little, and nothing where they use too much.
 func (c *count) size(ratio float64, most func(pod string) int64, again func() float64) int32 {
 	withUnready := len(c.unready) > 0 && ratio > 1
 	if !withUnready && len(c.missing) == 0 {
@@ -198,9 +197,6 @@ func (c *count) size(ratio float64, most func(pod string) int64, again func() fl
 		}
 		return ceiling(ratio * float64(c.ready))
 	}
-	known := maps.Clone(c.used)
-	defer func() { c.used = known }()
-	c.used = maps.Clone(known)
 	for _, pod := range c.missing {
 		switch {
 		case ratio < 1:

@@ -14,7 +14,6 @@ import (
 func Decide(s Snapshot) Decision {
 	d := begin(s)
 	d.decide()
-	d.steady()
 	d.Status.ObservedGeneration = ptr.To(s.Autoscaler.Generation)
 	return d.Decision
 }
@@ -117,13 +116,11 @@ func (d *deciding) set(kind autoscalingv2.HorizontalPodAutoscalerConditionType, 
 		d.Status.Conditions = append(d.Status.Conditions, autoscalingv2.HorizontalPodAutoscalerCondition{Type: kind})
 		condition = &d.Status.Conditions[len(d.Status.Conditions)-1]
 	}
-	if condition.Status != status {
-		condition.Status, condition.LastTransitionTime = status, metav1.NewTime(d.Now)
-		// It may have been set twice in this decision: what counts is what was
-		// said before.
-		if before := conditionOf(d.old.Conditions, kind); before != nil && before.Status == status {
-			condition.LastTransitionTime = before.LastTransitionTime
-		}
+	condition.Status, condition.LastTransitionTime = status, metav1.NewTime(d.Now)
+	// A condition may be set twice in a decision: what counts is what was said
+	// before.
+	if before := conditionOf(d.old.Conditions, kind); before != nil && before.Status == status {
+		condition.LastTransitionTime = before.LastTransitionTime
 	}
 	condition.Reason, condition.Message = reason, message
 	condition.ObservedGeneration = ptr.To(d.Autoscaler.Generation)

@@ -49,6 +49,7 @@ func (d *deciding) propose() (replicas int32, name string, ok bool) {
 		}
 	}
 	d.Status.CurrentMetrics = statuses
+	d.steady()
 	if first := firstOf(failures); len(failures) == len(specs) || len(failures) > 0 && replicas < d.Scale.Spec.Replicas {
 		d.set(autoscalingv2.ScalingActive, corev1.ConditionFalse, first.reason, "the HPA was unable to compute the replica count: "+first.message)
 		d.warnOf(failures)

@@ -59,7 +59,8 @@ func drawMetric(t *rapid.T) autoscalingv2.MetricSpec {
 	case 0:
 		return autoscalingv2.MetricSpec{Type: "Pods", Pods: &autoscalingv2.PodsMetricSource{}}
 	case 1:
-		return autoscalingv2.MetricSpec{Type: "Resource"}
+		kinds := []autoscalingv2.MetricSourceType{"Resource", "ContainerResource", "Pods", "Object", "External", "Nonsense", ""}
+		return autoscalingv2.MetricSpec{Type: rapid.SampledFrom(kinds).Draw(t, "empty")}
 	case 2:
 		return autoscalingv2.MetricSpec{Type: "ContainerResource", ContainerResource: &autoscalingv2.ContainerResourceMetricSource{Name: name, Container: "main", Target: target}}
 	}

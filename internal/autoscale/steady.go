@@ -9,34 +9,48 @@ import (
 // nothing would be written every 15 seconds.
 func (d *deciding) steady() {
 	for i := range d.Status.CurrentMetrics {
-		if i >= len(d.old.CurrentMetrics) || i >= len(d.Autoscaler.Spec.Metrics) {
-			return
-		}
-		before, now, spec := &d.old.CurrentMetrics[i], &d.Status.CurrentMetrics[i], &d.Autoscaler.Spec.Metrics[i]
-		same := false
-		switch {
-		case now.Resource != nil && before.Resource != nil && spec.Resource != nil:
-			same = now.Resource.Name == before.Resource.Name && hardlyChanged(before.Resource.Current, now.Resource.Current, spec.Resource.Target)
-		case now.ContainerResource != nil && before.ContainerResource != nil && spec.ContainerResource != nil:
-			a, b := now.ContainerResource, before.ContainerResource
-			same = a.Name == b.Name && a.Container == b.Container && hardlyChanged(b.Current, a.Current, spec.ContainerResource.Target)
-		}
-		if same {
-			*now = *before.DeepCopy()
+		if i < len(d.old.CurrentMetrics) && hardlyChanged(&d.old.CurrentMetrics[i], &d.Status.CurrentMetrics[i], targetOf(&d.Autoscaler.Spec.Metrics[i])) {
+			d.Status.CurrentMetrics[i] = *d.old.CurrentMetrics[i].DeepCopy()
 		}
 	}
 }
 
 // hardlyChanged is the same percent, or, where the target is a value, a
 // difference of a hundredth of it at most.
-func hardlyChanged(before, now autoscalingv2.MetricValueStatus, target autoscalingv2.MetricTarget) bool {
-	if before.AverageUtilization != nil && now.AverageUtilization != nil {
-		return *before.AverageUtilization == *now.AverageUtilization
-	}
-	if before.AverageUtilization != nil || now.AverageUtilization != nil || before.AverageValue == nil || now.AverageValue == nil || target.AverageValue == nil {
+func hardlyChanged(before, now *autoscalingv2.MetricStatus, target autoscalingv2.MetricTarget) bool {
+	nameBefore, a := currentOf(before)
+	nameNow, b := currentOf(now)
+	switch {
+	case nameBefore != nameNow:
 		return false
+	case a.AverageUtilization != nil && b.AverageUtilization != nil:
+		return *a.AverageUtilization == *b.AverageUtilization
+	case target.AverageValue != nil && a.AverageValue != nil && b.AverageValue != nil:
+		most := target.AverageValue.MilliValue() / 100
+		difference := a.AverageValue.MilliValue() - b.AverageValue.MilliValue()
+		return -most <= difference && difference <= most
 	}
-	most := target.AverageValue.MilliValue() / 100
-	difference := before.AverageValue.MilliValue() - now.AverageValue.MilliValue()
-	return -most <= difference && difference <= most
+	return false
+}
+
+// currentOf is what is used of a resource, and the name of that; both are empty
+// for a metric that is not known.
+func currentOf(status *autoscalingv2.MetricStatus) (name string, current autoscalingv2.MetricValueStatus) {
+	switch {
+	case status.Resource != nil:
+		return string(status.Resource.Name), status.Resource.Current
+	case status.ContainerResource != nil:
+		return status.ContainerResource.Container + "'s " + string(status.ContainerResource.Name), status.ContainerResource.Current
+	}
+	return "", current
+}
+
+func targetOf(spec *autoscalingv2.MetricSpec) (target autoscalingv2.MetricTarget) {
+	switch {
+	case spec.Resource != nil:
+		return spec.Resource.Target
+	case spec.ContainerResource != nil:
+		return spec.ContainerResource.Target
+	}
+	return target
 }

@@ -36,7 +36,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{pods: map[string]*corev1.Pod{}, usage: map[string]autoscale.Usage{}}
 	w.Now = start
-	w.Autoscaler = &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default", Generation: 1}}
+	w.Autoscaler = &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default"}}
 	w.Scale = &autoscalingv1.Scale{Status: autoscalingv1.ScaleStatus{Selector: "app=web"}}
 	return w
 }
@@ -55,7 +55,7 @@ func (w *world) decide() autoscale.Decision {
 
 // Do takes one statement:
 //
-//	hpa                     with the spec below
+//	hpa                     with the spec below; every time is a generation
 //	scale N [SELECTOR]      the target's size; SELECTOR may be "none"
 //	scale error TEXT        it cannot be read
 //	pod NAME [SETTING]…     see podOf
@@ -74,6 +74,7 @@ func (w *world) Do(statement string) error {
 	switch verb {
 	case "hpa":
 		w.Autoscaler.Spec = autoscalingv2.HorizontalPodAutoscalerSpec{}
+		w.Autoscaler.Generation++
 		defer api.SetDefaults(w.Autoscaler)
 		return yaml.Unmarshal([]byte(below), &w.Autoscaler.Spec)
 	case "scale":
@@ -136,6 +137,8 @@ func (w *world) apply() {
 //	phase=Pending started=10s ready=no|5s deleting
 //	window=15s end=-2s     the time that the usage is of
 //	sidecar=NAME           another container, which requests as much
+//	whole=200m|memory      what the Pod requests as a whole
+//	started=none           it is not told since when it runs
 func (w *world) podOf(name string, settings []string) error {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"}}
 	pod.Spec.Containers = []corev1.Container{{Name: "main"}}
@@ -190,6 +193,11 @@ func (w *world) settle(pod *corev1.Pod, values map[string]string) error {
 		var err error
 		switch key {
 		case "request", "window", "end":
+		case "whole":
+			pod.Spec.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}}
+			if value != "memory" {
+				pod.Spec.Resources.Requests[corev1.ResourceCPU] = resource.MustParse(value)
+			}
 		case "phase":
 			pod.Status.Phase = corev1.PodPhase(value)
 		case "deleting":
@@ -198,6 +206,9 @@ func (w *world) settle(pod *corev1.Pod, values map[string]string) error {
 			always := corev1.ContainerRestartPolicyAlways
 			pod.Spec.InitContainers = []corev1.Container{{Name: "init"}, {Name: value, RestartPolicy: &always}}
 		case "started":
+			if value == "none" {
+				continue
+			}
 			var at metav1.Time
 			at, err = ago(key)
 			pod.Status.StartTime = &at
@@ -215,7 +226,7 @@ func (w *world) settle(pod *corev1.Pod, values map[string]string) error {
 			return err
 		}
 	}
-	pod.Status.Conditions = []corev1.PodCondition{ready}
+	pod.Status.Conditions = []corev1.PodCondition{ready, {Type: corev1.PodInitialized, Status: corev1.ConditionFalse}}
 	requests := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("100Mi")}
 	if values["request"] != "none" {
 		requests[corev1.ResourceCPU] = resource.MustParse(values["request"])
