@@ -91,6 +91,8 @@ type Agent struct {
 	volumes *volumes.Host
 	cgroups cgroups.Tree
 	node    machine
+	files   machineFiles
+	meter   *meter
 
 	events      record.EventRecorder
 	broadcaster record.EventBroadcaster
@@ -140,6 +142,7 @@ func newAgent(config Config, runtime internalapi.RuntimeService, store internala
 		objects: objects.New(config.Client),
 		cgroups: cgroups.Tree{Root: cgroupRoot(config.DataDir)},
 		node:    node,
+		files:   kernelFiles,
 		workers: map[types.UID]*worker{},
 		byName:  map[string]types.UID{},
 	}
@@ -148,6 +151,7 @@ func newAgent(config Config, runtime internalapi.RuntimeService, store internala
 	}
 	a.services = a.informers.Core().V1().Services().Lister()
 	a.images = images.New(store, a.objects)
+	a.meter = newMeter(a.sampleUsage)
 	a.volumes = &volumes.Host{Root: filepath.Join(config.DataDir, "pods"), Source: source{a.objects, config.Client}, Node: node.capacity}
 	for _, dir := range []string{a.volumes.Root, filepath.Join(config.LogDir, "pods")} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {

@@ -98,3 +98,27 @@ func BenchmarkPod(b *testing.B) {
 		report(watch.took[action], unit)
 	}
 }
+
+// BenchmarkUsage is one sample of what twenty containers use, without the wait
+// for a second one.
+func BenchmarkUsage(b *testing.B) {
+	n := startNode(b)
+	defer func() { shared.node = n; stopShared(); shared.node = nil }()
+	const pods = 20
+	for i := range pods {
+		name := fmt.Sprintf("used-%d", i)
+		if _, err := n.client.CoreV1().Pods("default").Create(b.Context(), n.box(name, "forever"), metav1.CreateOptions{}); err != nil {
+			b.Fatal(err)
+		}
+		defer n.remove(b, name, 0)
+	}
+	for i := range pods {
+		n.await(b, fmt.Sprintf("used-%d", i), "Ready", isReady)
+	}
+	for b.Loop() {
+		s, err := n.agent.sampleUsage(b.Context())
+		if err != nil || len(s.Pods) != pods {
+			b.Fatalf("%d Pods, %v", len(s.Pods), err)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"coxswain.dev/cox/internal/podlifecycle"
 	"coxswain.dev/cox/internal/routing"
+	"coxswain.dev/cox/internal/usage"
 )
 
 // Handler serves what the API server asks of a node, by the kubelet's paths.
@@ -23,6 +24,7 @@ func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.serveLogs)
 	mux.HandleFunc("GET "+routing.ConnectionsPath, a.serveConnections)
+	mux.HandleFunc("GET "+usage.Path, a.serveUsage)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	a.addStreams(mux)
 	return mux

@@ -10,6 +10,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	appsapi "coxswain.dev/cox/internal/apis/apps"
+	autoscalingapi "coxswain.dev/cox/internal/apis/autoscaling"
 	coreapi "coxswain.dev/cox/internal/apis/core"
 	discoveryapi "coxswain.dev/cox/internal/apis/discovery"
 	networkingapi "coxswain.dev/cox/internal/apis/networking"
@@ -19,10 +20,12 @@ import (
 	"coxswain.dev/cox/internal/registry/apps"
 	"coxswain.dev/cox/internal/registry/authentication"
 	"coxswain.dev/cox/internal/registry/authorization"
+	"coxswain.dev/cox/internal/registry/autoscaling"
 	"coxswain.dev/cox/internal/registry/coordination"
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/discovery"
 	"coxswain.dev/cox/internal/registry/events"
+	"coxswain.dev/cox/internal/registry/metrics"
 	"coxswain.dev/cox/internal/registry/networking"
 	"coxswain.dev/cox/internal/registry/policy"
 	"coxswain.dev/cox/internal/registry/rbac"
@@ -38,9 +41,11 @@ func (s *Server) kinds() []registry.Builder {
 			Budgets: budgets,
 		}),
 		apps.Kinds(),
+		autoscaling.Kinds(),
 		discovery.Kinds(),
 		coordination.Kinds(),
 		events.Kinds(),
+		metrics.Kinds(s.objects, s.config.Nodes),
 		networking.Kinds(),
 		policy.Kinds(budgets),
 		rbac.Kinds(s.guard),
@@ -53,6 +58,7 @@ func (s *Server) kinds() []registry.Builder {
 func addDefaults(scheme *runtime.Scheme) {
 	coreapi.AddDefaults(scheme)
 	appsapi.AddDefaults(scheme)
+	autoscalingapi.AddDefaults(scheme)
 	discoveryapi.AddDefaults(scheme)
 	networkingapi.AddDefaults(scheme)
 	rbacapi.AddDefaults(scheme)

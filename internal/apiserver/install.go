@@ -86,7 +86,7 @@ func (s *Server) groups(scheme *runtime.Scheme, codecs serializer.CodecFactory, 
 		serve(kind.GroupVersion(), storages)
 		if aged, ok := kind.(registry.Aged); ok {
 			for _, version := range aged.OlderVersions() {
-				serve(version, registry.Older(storages))
+				serve(version, registry.Older(storages, version.Group != kind.GroupVersion().Group))
 			}
 		}
 	}

@@ -25,6 +25,6 @@ func TestNodeProxyLeadsToTheAgent(t *testing.T) {
 	for _, path := range []string{
 		"", "exec/default/web/c", "x/../exec/default/web/c", "connections/../exec/default/web/c", "containerLogs/default/web/c", "portForward/default/web", "later",
 	} {
-		contains(t, k.fails(get("here/proxy/"+path)...), "forbidden", "pods/exec", "/healthz and /connections are")
+		contains(t, k.fails(get("here/proxy/"+path)...), "forbidden", "pods/exec", "/healthz, /connections, /stats/summary are")
 	}
 }

@@ -7,7 +7,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 )
@@ -42,4 +44,21 @@ func (o *storedObjects) Get(ctx context.Context, resource, namespace, name strin
 		return nil, err
 	}
 	return meta.Accessor(obj)
+}
+
+// List returns objects from the watch cache, as they are selected by options.
+// An empty namespace means all of them.
+func (o *storedObjects) List(ctx context.Context, resource, namespace string, options *metainternal.ListOptions) (runtime.Object, error) {
+	storages := o.storages.Load()
+	if storages == nil {
+		return nil, errors.NewServiceUnavailable("the API server is not ready yet")
+	}
+	lister, ok := (*storages)[resource].(rest.Lister)
+	if !ok {
+		return nil, fmt.Errorf("%s are not served", resource)
+	}
+	ctx = request.WithRequestInfo(request.WithNamespace(ctx, namespace), &request.RequestInfo{Resource: resource})
+	return lister.List(ctx, &metainternal.ListOptions{
+		LabelSelector: options.LabelSelector, FieldSelector: options.FieldSelector, ResourceVersion: "0",
+	})
 }

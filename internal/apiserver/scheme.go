@@ -6,7 +6,6 @@ import (
 	appsv1beta2 "k8s.io/api/apps/v1beta2"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -18,15 +17,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	appsapi "coxswain.dev/cox/internal/apis/apps"
 	"coxswain.dev/cox/internal/registry"
+	"coxswain.dev/cox/internal/registry/autoscaling"
 	"coxswain.dev/cox/internal/registry/core"
 	"coxswain.dev/cox/internal/registry/events"
 )
 
-// versions are the group versions that the scheme knows, most of them served,
-// the others (autoscaling) used by subresources.
+// versions are the group versions whose types are also the form that objects
+// have inside of the server.
 var versions = []struct {
 	version  schema.GroupVersion
 	addTypes func(*runtime.Scheme) error
@@ -35,9 +36,9 @@ var versions = []struct {
 	{appsv1.SchemeGroupVersion, appsv1.AddToScheme},
 	{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme},
 	{authorizationv1.SchemeGroupVersion, authorizationv1.AddToScheme},
-	{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme},
 	{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme},
 	{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme},
+	{metricsv1beta1.SchemeGroupVersion, metricsv1beta1.AddToScheme},
 	{networkingv1.SchemeGroupVersion, networkingv1.AddToScheme},
 	{policyv1.SchemeGroupVersion, policyv1.AddToScheme},
 	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
@@ -59,6 +60,9 @@ func newScheme(kinds []registry.Builder) (*runtime.Scheme, error) {
 		return nil, err
 	}
 	if err := events.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := autoscaling.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
 	if err := scheme.SetVersionPriority(eventsv1.SchemeGroupVersion); err != nil {

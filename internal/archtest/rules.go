@@ -45,8 +45,8 @@ var layers = []layer{
 
 // cores decide; they have no I/O, no clock, no locks and no randomness.
 var cores = []string{
-	"internal/apis", "internal/disruption", "internal/fielddiff", "internal/placement", "internal/podlifecycle", "internal/policy", "internal/quota", "internal/replicas",
-	"internal/rollout", "internal/routing",
+	"internal/apis", "internal/autoscale", "internal/disruption", "internal/fielddiff", "internal/placement", "internal/podlifecycle", "internal/policy", "internal/quota", "internal/replicas",
+	"internal/rollout", "internal/routing", "internal/usage",
 }
 
 // outside are packages without a row: they look at all others.

@@ -63,7 +63,7 @@ func Run(ctx context.Context, config Config) error {
 	for _, make := range []func(*base) (*loop, error){
 		newDeployments, newReplicaSets, newReplicationControllers, newPlacement,
 		newEndpointSlices, newEndpoints, newMirroring, newLoadBalancers, newAllocations, newNamespaceContents, newNamespaceDeletion, newQuotas,
-		newDisruptions, newDisruptionTargets,
+		newAutoscalers, newDisruptions, newDisruptionTargets,
 	} {
 		l, err := make(b)
 		if err != nil {

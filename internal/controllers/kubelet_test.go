@@ -43,7 +43,7 @@ func serve(ctx context.Context, t *testing.T, client kubernetes.Interface, pod *
 	case pod.Status.Phase == corev1.PodPending && pod.Spec.Containers[0].Image != brokenImage:
 		ready := pod.DeepCopy()
 		at := metav1.NewTime(time.Now())
-		ready.Status.Phase, ready.Status.PodIP = corev1.PodRunning, "10.0.0.1"
+		ready.Status.Phase, ready.Status.PodIP, ready.Status.StartTime = corev1.PodRunning, "10.0.0.1", &at
 		ready.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0.1"}}
 		ready.Status.Conditions = append(ready.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: at})
 		_, err = client.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, ready, metav1.UpdateOptions{})

@@ -20,11 +20,16 @@ func (k Kind[O]) OlderVersions() []schema.GroupVersion { return k.Older }
 
 // Older are the storages of a kind as an older version serves them: the same
 // ones, over the same store and cache. The library converts what goes in and
-// out.
-func Older(storages map[string]rest.Storage) map[string]rest.Storage {
+// out. One of another group has no short names and is in no category: kubectl
+// warns of names that two groups have, and `kubectl get all` is to show an
+// object once.
+func Older(storages map[string]rest.Storage, otherGroup bool) map[string]rest.Storage {
 	older := map[string]rest.Storage{}
 	for path, storage := range storages {
 		if main, ok := storage.(resourceStorage); ok {
+			if otherGroup {
+				main.shortNames, main.categories = nil, nil
+			}
 			storage = olderStorage{main}
 		}
 		older[path] = storage
@@ -34,12 +39,6 @@ func Older(storages map[string]rest.Storage) map[string]rest.Storage {
 
 // olderStorage is the main storage once more.
 type olderStorage struct{ resourceStorage }
-
-// Categories is empty: `kubectl get all` is to show an object once.
-func (olderStorage) Categories() []string { return nil }
-
-// ShortNames is empty: kubectl warns of those that two groups have.
-func (olderStorage) ShortNames() []string { return nil }
 
 // Destroy does nothing: the store is destroyed with the newest version.
 func (olderStorage) Destroy() {}

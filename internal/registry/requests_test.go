@@ -23,10 +23,7 @@ func (w *world) write(verb string, body []byte, subresource string, asked asked)
 	if err != nil {
 		return err
 	}
-	resource, _, err := w.resource(mapping.Resource.Resource + "." + mapping.Resource.Version + "." + mapping.Resource.Group)
-	if err != nil {
-		return err
-	}
+	resource := w.mapped(mapping)
 	below := subresources(subresource)
 	var got *unstructured.Unstructured
 	if verb == "create" {
@@ -211,4 +208,16 @@ func (w *world) stop(kind, name, grace string) error {
 		return w.done("stopped", nil, resource.DeleteCollection(w.ctx, options, metav1.ListOptions{}))
 	}
 	return w.done("stopped", nil, resource.Delete(w.ctx, name, options))
+}
+
+func (w *world) rawGet(path string) error {
+	content, err := w.raw.Get().AbsPath(path).SetHeader("Accept", "application/json").DoRaw(w.ctx)
+	if err != nil {
+		return w.tell(nil, err)
+	}
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal(content, &object.Object); err != nil {
+		return err
+	}
+	return w.tell(object, nil)
 }

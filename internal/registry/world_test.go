@@ -77,6 +77,7 @@ func (w *world) HandleWarningHeader(_ int, _, text string) {
 //	list KIND [FIELD=VALUE]          the names
 //	table KIND [wide]                the columns of `kubectl get`
 //	serves GROUP/VERSION             what discovery lists
+//	raw PATH                         an object by its path, for another version than the one preferred
 //
 // NAMESPACE in a manifest is the world's own.
 //
@@ -116,6 +117,8 @@ func (w *world) Do(statement string) error {
 		return w.done("cleared", nil, resource.DeleteCollection(w.ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}, metav1.ListOptions{FieldSelector: words[2]}))
 	case "list":
 		return w.list(words[1], words[2])
+	case "raw":
+		return w.rawGet(words[1])
 	case "serves":
 		return w.serves(words[1])
 	case "table":
@@ -176,10 +179,15 @@ func (w *world) resource(name string) (dynamic.ResourceInterface, schema.GroupVe
 	if err != nil {
 		return nil, found, err
 	}
+	return w.mapped(mapping), found, nil
+}
+
+// mapped is the resource of a kind, in the world's namespace if it has one.
+func (w *world) mapped(mapping *meta.RESTMapping) dynamic.ResourceInterface {
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		return w.client.Resource(found).Namespace(w.namespace), found, nil
+		return w.client.Resource(mapping.Resource).Namespace(w.namespace)
 	}
-	return w.client.Resource(found), found, nil
+	return w.client.Resource(mapping.Resource)
 }
 
 // resourceFor takes a name apart as kubectl does.

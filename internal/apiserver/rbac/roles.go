@@ -77,15 +77,15 @@ func ClusterRoles() []rbacv1.ClusterRole {
 
 // userRoles are those for people and for programs in Pods.
 func userRoles() []rbacv1.ClusterRole {
-	admin, edit, view := adminPart(), editPart(), viewPart()
-	all := gathers("admin", edit, view, admin)
-	editing := gathers("edit", edit, view)
+	admin, edit, view, metrics := adminPart(), editPart(), viewPart(), metricsPart()
+	all := gathers("admin", edit, view, metrics, admin)
+	editing := gathers("edit", edit, view, metrics)
 	editing.Labels[aggregatePrefix+"admin"] = "true"
-	viewing := gathers("view", view)
+	viewing := gathers("view", view, metrics)
 	viewing.Labels[aggregatePrefix+"edit"] = "true"
 	return []rbacv1.ClusterRole{
 		clusterRole("cluster-admin", rule(verbs("*"), "*", "*"), rbacv1.PolicyRule{Verbs: verbs("*"), NonResourceURLs: []string{"*"}}),
-		all, editing, viewing, admin, edit, view,
+		all, editing, viewing, admin, edit, view, metrics,
 		clusterRole("system:discovery", urls("/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/")),
 		clusterRole("system:basic-user",
 			rule(verbs("create"), "authorization.k8s.io", "selfsubjectaccessreviews", "selfsubjectrulesreviews"),
@@ -135,6 +135,11 @@ func viewPart() rbacv1.ClusterRole {
 		rule(read, "policy", "poddisruptionbudgets", "poddisruptionbudgets/status"),
 		rule(read, "networking.k8s.io", "networkpolicies", "ingresses", "ingresses/status"),
 	), "view")
+}
+
+// metricsPart is what metrics-server brings along in a cluster.
+func metricsPart() rbacv1.ClusterRole {
+	return partOf(clusterRole("system:aggregated-metrics-reader", rule(read, "metrics.k8s.io", "pods", "nodes")), "view")
 }
 
 // partRoles are those of this program's own parts.

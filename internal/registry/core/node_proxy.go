@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"coxswain.dev/cox/internal/routing"
+	"coxswain.dev/cox/internal/usage"
 )
 
 // nodeProxyStorage serves nodes/proxy: what a node's agent tells about itself.
@@ -42,7 +43,7 @@ func (s *nodeProxyStorage) NewConnectOptions() (runtime.Object, bool, string) {
 // ofNode are the agent's paths that tell about the node. Those that go to Pods
 // have rights of their own (pods/exec …), which "get nodes/proxy" must not be a
 // way around: no path is served that is not known to be none of them.
-var ofNode = []string{"/healthz", routing.ConnectionsPath}
+var ofNode = []string{"/healthz", routing.ConnectionsPath, usage.Path}
 
 // Connect returns the handler of one request.
 func (s *nodeProxyStorage) Connect(ctx context.Context, name string, options runtime.Object, _ rest.Responder) (http.Handler, error) {
@@ -56,7 +57,7 @@ func (s *nodeProxyStorage) Connect(ctx context.Context, name string, options run
 	target := path.Clean("/" + opts.Path)
 	if !slices.Contains(ofNode, target) {
 		return nil, apierrors.NewForbidden(corev1.Resource("nodes/proxy"), name,
-			fmt.Errorf("%s is not served, %s are: what goes to Pods is asked for at the Pod (pods/exec, pods/attach, pods/portforward, pods/log)", target, strings.Join(ofNode, " and ")))
+			fmt.Errorf("%s is not served, %s are: what goes to Pods is asked for at the Pod (pods/exec, pods/attach, pods/portforward, pods/log)", target, strings.Join(ofNode, ", ")))
 	}
 	agent, err := agentOf(s.nodes, name)
 	if err != nil {

@@ -61,6 +61,9 @@ func do(verb, object string) {
 				fmt.Println(last)
 			}
 		}
+	case "burn":
+		for {
+		}
 	case "eat":
 		eat(object)
 	case "on-term":
