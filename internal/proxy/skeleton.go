@@ -116,6 +116,9 @@ func (s *skeleton) addRefusals(conn *nftables.Conn, config Config) {
 
 	for _, hook := range []*nftables.ChainHook{nftables.ChainHookInput, nftables.ChainHookForward, nftables.ChainHookOutput} {
 		base := s.chain(conn, "filter-"+hookNames[*hook], &nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: nftables.ChainPriorityFilter})
+		if *hook == *nftables.ChainHookOutput {
+			s.addNameless(conn, base, config.Gateway)
+		}
 		s.rule(conn, base, conntrackHas(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
 		if *hook == *nftables.ChainHookForward {
 			// Conntrack does not translate what it finds invalid. A reply of a
