@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	api "coxswain.dev/cox/internal/apis/apps"
+	coreapi "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 	"coxswain.dev/cox/internal/registry/scale"
 )
@@ -39,6 +40,9 @@ func deployment() registry.Kind[*appsv1.Deployment] {
 		Validate: func(_ context.Context, obj *appsv1.Deployment) field.ErrorList { return api.ValidateDeployment(obj) },
 		ValidateUpdate: func(ctx context.Context, obj, old *appsv1.Deployment) field.ErrorList {
 			return explainSelector(ctx, api.ValidateDeploymentUpdate(obj, old))
+		},
+		Warnings: func(_ context.Context, obj, old *appsv1.Deployment) []string {
+			return coreapi.ControllerWarnings(obj, old, &obj.Spec.Template)
 		},
 		DefaultOrphan: func(ctx context.Context) bool { return registry.AskedThrough(ctx, olderDeployments...) },
 		Status: &registry.Status[*appsv1.Deployment]{

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	api "coxswain.dev/cox/internal/apis/apps"
+	coreapi "coxswain.dev/cox/internal/apis/core"
 	"coxswain.dev/cox/internal/registry"
 	"coxswain.dev/cox/internal/registry/scale"
 )
@@ -37,6 +38,9 @@ func replicaSet() registry.Kind[*appsv1.ReplicaSet] {
 		Validate: func(_ context.Context, obj *appsv1.ReplicaSet) field.ErrorList { return api.ValidateReplicaSet(obj) },
 		ValidateUpdate: func(ctx context.Context, obj, old *appsv1.ReplicaSet) field.ErrorList {
 			return explainSelector(ctx, api.ValidateReplicaSetUpdate(obj, old))
+		},
+		Warnings: func(_ context.Context, obj, old *appsv1.ReplicaSet) []string {
+			return coreapi.ControllerWarnings(obj, old, &obj.Spec.Template)
 		},
 		DefaultOrphan: func(ctx context.Context) bool { return registry.AskedThrough(ctx, olderReplicaSets...) },
 		Status: &registry.Status[*appsv1.ReplicaSet]{

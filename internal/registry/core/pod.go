@@ -42,7 +42,12 @@ func pod(deps Dependencies, services *storedServices, stored *storedPods) regist
 		},
 		Validate:       func(_ context.Context, obj *corev1.Pod) field.ErrorList { return api.ValidatePod(obj) },
 		ValidateUpdate: func(_ context.Context, obj, old *corev1.Pod) field.ErrorList { return api.ValidatePodUpdate(obj, old) },
-		Warnings:       func(_ context.Context, obj, _ *corev1.Pod) []string { return api.PodWarnings(obj) },
+		Warnings: func(_ context.Context, obj, old *corev1.Pod) []string {
+			if old != nil {
+				return nil // they were said when it was made
+			}
+			return api.PodWarnings(obj)
+		},
 		GracefulDelete: func(ctx context.Context, obj *corev1.Pod, options *metav1.DeleteOptions) bool {
 			return gracefulDelete(ctx, obj, options, services)
 		},

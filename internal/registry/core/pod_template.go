@@ -33,6 +33,9 @@ func podTemplate() registry.Kind[*corev1.PodTemplate] {
 		ValidateUpdate: func(_ context.Context, obj, _ *corev1.PodTemplate) field.ErrorList {
 			return api.ValidatePodTemplate(&obj.Template, field.NewPath("template"))
 		},
+		Warnings: func(_ context.Context, obj, _ *corev1.PodTemplate) []string {
+			return api.TemplateWarnings(&obj.Template, field.NewPath("template"))
+		},
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn,
 			registry.Column("Containers", "string", "Names of each container in the template."),

@@ -41,6 +41,9 @@ func replicationController() registry.Kind[*corev1.ReplicationController] {
 		ValidateUpdate: func(_ context.Context, obj, _ *corev1.ReplicationController) field.ErrorList {
 			return api.ValidateReplicationController(obj)
 		},
+		Warnings: func(_ context.Context, obj, old *corev1.ReplicationController) []string {
+			return api.ControllerWarnings(obj, old, obj.Spec.Template)
+		},
 		Status: &registry.Status[*corev1.ReplicationController]{
 			PrepareForUpdate: func(_ context.Context, obj, old *corev1.ReplicationController) { obj.Spec = old.Spec },
 			ValidateUpdate: func(_ context.Context, obj, _ *corev1.ReplicationController) field.ErrorList {
