@@ -72,7 +72,7 @@ func run(ctx context.Context, config Config, out io.Writer, ready func()) error 
 	i.greet()
 	ready()
 
-	<-ctx.Done()
+	returnMemory(ctx) // until the end there is nothing else to do here
 	notifySystemd("STOPPING=1")
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
