@@ -9,6 +9,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubectlcmd "k8s.io/kubectl/pkg/cmd"
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
+
+	_ "coxswain.dev/cox/internal/cli/translations" // are loaded only for kubectl
 )
 
 // Kubectl runs the kubectl that is built in with the arguments after
