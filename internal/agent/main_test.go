@@ -151,20 +151,5 @@ func removeSandbox(dir, namespace string) error {
 	if err := leftover.Processes(dir, namespace); err != nil {
 		return err
 	}
-	err := leftover.Mounts(dir)
-	roots, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupRoot(filepath.Join(dir, "data")))
-	for _, root := range append(roots, "/sys/fs/cgroup"+cgroupRoot(filepath.Join(dir, "data"))) {
-		removeCgroup(root)
-	}
-	return errors.Join(err, os.RemoveAll(dir))
-}
-
-func removeCgroup(dir string) {
-	entries, _ := os.ReadDir(dir)
-	for _, entry := range entries {
-		if entry.IsDir() {
-			removeCgroup(filepath.Join(dir, entry.Name()))
-		}
-	}
-	os.Remove(dir)
+	return errors.Join(leftover.Mounts(dir), RemoveCgroups(context.Background(), filepath.Join(dir, "data")), os.RemoveAll(dir))
 }

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,11 +10,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"coxswain.dev/cox/internal/agent"
 	"coxswain.dev/cox/test/leftover"
 )
 
 // remove ends every process of the instance in dir, containers included, and
-// removes its mounts, its network namespace and its files.
+// removes its mounts, its network namespace, its cgroups and its files.
 func remove(dir string) error {
 	path := filepath.Join("/run/netns", filepath.Base(dir))
 	namespace := ""
@@ -24,7 +26,7 @@ func remove(dir string) error {
 	if err := leftover.Processes(dir, namespace); err != nil {
 		return err
 	}
-	errs := []error{leftover.Mounts(dir)}
+	errs := []error{leftover.Mounts(dir), agent.RemoveCgroups(context.Background(), filepath.Join(dir, "data"))}
 	if namespace != "" {
 		if out, err := exec.Command("ip", "netns", "delete", filepath.Base(dir)).CombinedOutput(); err != nil {
 			errs = append(errs, fmt.Errorf("ip netns delete: %w: %s", err, out))
