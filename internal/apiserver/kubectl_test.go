@@ -279,3 +279,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// awaitClosed waits until a channel is closed.
+func awaitClosed(t *testing.T, what string, closed <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("not in time: %s", what)
+	}
+}

@@ -88,14 +88,7 @@ func TestFollowedLogsStream(t *testing.T) {
 				t.Errorf("got %q, %v", line, err)
 			}
 			stream.Close()
-			eventually(t, "the agent's end", func() bool {
-				select {
-				case <-agent.ended:
-					return true
-				default:
-					return false
-				}
-			})
+			awaitClosed(t, "the agent's end", agent.ended)
 		})
 	}
 }
@@ -133,12 +126,5 @@ func TestLogsOverAWebSocket(t *testing.T) {
 		t.Errorf("got %q, %v", message, err)
 	}
 	conn.Close()
-	eventually(t, "the agent's end", func() bool {
-		select {
-		case <-agent.ended:
-			return true
-		default:
-			return false
-		}
-	})
+	awaitClosed(t, "the agent's end", agent.ended)
 }

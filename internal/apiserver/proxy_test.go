@@ -307,14 +307,7 @@ func TestProxiedAnswersStream(t *testing.T) {
 				t.Fatalf("got %q, %v", line, err)
 			}
 			end(server, answer)
-			eventually(t, "the Pod's request ends", func() bool {
-				select {
-				case <-network.ended:
-					return true
-				default:
-					return false
-				}
-			})
+			awaitClosed(t, "the end of the Pod's request", network.ended)
 		})
 	}
 }

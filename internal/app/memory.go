@@ -10,8 +10,8 @@ import (
 const (
 	// spareLook is how often is looked for memory that nothing uses.
 	spareLook = 20 * time.Second
-	// spareWorth is how much there has to be to give it back: it takes a
-	// garbage collection, 15 ms of a processor.
+	// spareWorth is how much there has to be for a garbage collection to be
+	// worth it, by which it is given back.
 	spareWorth = 6 << 20
 )
 

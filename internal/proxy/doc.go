@@ -20,6 +20,9 @@
 // endpoints shrinks in between, its roll finds nothing; the chain's last rule
 // then takes endpoint 0, which always exists. Such a packet is never refused.
 //
+// Nobody hears of it when the name server does not listen, while cox restarts
+// (nameless.go): resolvers ask again.
+//
 // # Policies
 //
 // What NetworkPolicies allow (package policy) is in chains of the same table,
