@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apiserver/pkg/warning"
+
 	"coxswain.dev/cox/internal/usage"
 )
 
@@ -21,7 +23,7 @@ const agentLimit = 10 * time.Second
 type agents struct{ nodes NodeDialer }
 
 // ask asks the agents of several nodes side by side. A node that does not
-// answer is left out, as if it did not exist.
+// answer is left out, as if it did not exist, and a warning tells the client.
 func (a agents) ask(ctx context.Context, names map[string]bool) map[string]usage.Summary {
 	ctx, cancel := context.WithTimeout(ctx, agentLimit)
 	defer cancel()
@@ -32,6 +34,7 @@ func (a agents) ask(ctx context.Context, names map[string]bool) map[string]usage
 		group.Go(func() {
 			answer, err := a.askOne(ctx, name)
 			if err != nil {
+				warning.AddWarning(ctx, "", err.Error())
 				return
 			}
 			mu.Lock()
